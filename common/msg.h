@@ -1,0 +1,175 @@
+/*
+ * The wire protocol: one JSON object per WebSocket text frame (PROTOCOL.md).
+ *
+ * Decoding goes by one table, a row per message type and sender. Whatever a peer sent, the result
+ * is a struct msg whose every field is checked, or a struct msg_fault that says what was wrong and
+ * what is allowed. Nothing is ever forwarded as it came: messages are written anew from a struct msg.
+ */
+#ifndef TELERELAY_MSG_H
+#define TELERELAY_MSG_H
+
+#include "jsonw.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MSG_DEVICE_ID_MAX 64        /* bytes: [A-Za-z0-9_.-]{1,64} */
+#define MSG_COMMAND_ID_MAX 64       /* bytes of "id" */
+#define MSG_NAME_MAX 64             /* bytes of "device_name" and of "status" */
+#define MSG_TEXT_MAX 1024           /* bytes of "message" */
+#define MSG_METRIC_NAME_MAX 32      /* bytes: [A-Za-z][A-Za-z0-9_]{0,31} */
+#define MSG_METRICS_EXTRA 32        /* further metrics beside the four known ones */
+#define MSG_METRICS_MAX (4 + MSG_METRICS_EXTRA)
+#define MSG_DEPTH_MAX 8             /* nesting of objects and arrays */
+#define MSG_VIDEO_DATA_MAX (512 * 1024) /* bytes of "frame_data" (base64) */
+
+/* Who sent the message that is decoded. */
+enum msg_sender { MSG_FROM_WEBSITE, MSG_FROM_ROBOT, MSG_FROM_RELAY };
+
+enum msg_type {
+    MSG_NONE,
+    /* website → robot; the relay forwards these */
+    MSG_ROBOT_MOVE,
+    MSG_CAMERA_MOVE,
+    MSG_SET_SPEED,
+    MSG_SET_BRIGHTNESS,
+    MSG_REQUEST_FRAME,
+    /* robot → relay */
+    MSG_TELEMETRY,
+    MSG_STATUS,
+    MSG_VIDEO_FRAME, /* and relay → website */
+    /* relay → peers */
+    MSG_CONNECTION,
+    MSG_ACK,
+    MSG_ERROR,
+    MSG_TELEMETRY_UPDATE,
+    MSG_ROBOT_STATUS,
+    MSG_RELAY_STATUS,
+    MSG_TYPES
+};
+
+/* The "code" of an error message. */
+enum msg_code {
+    MSG_OK,
+    MSG_INVALID_JSON,
+    MSG_INVALID_MESSAGE,
+    MSG_UNKNOWN_TYPE,
+    MSG_OUT_OF_RANGE,
+    MSG_TOO_LARGE,
+    MSG_NOT_ALLOWED,
+    MSG_NOT_IN_CONTROL,
+    MSG_STOPPED,
+    MSG_NO_ROBOT,
+    MSG_NOT_STORED,
+    MSG_RATE_LIMITED,
+    MSG_EXPIRED,
+    MSG_CODES
+};
+
+struct msg_metric {
+    const char *name;
+    double value; /* finite; battery, cpu, signal 0..100 %; temperature -100..300 °C */
+};
+
+/* A decoded message. Strings belong to it, are NUL-terminated valid UTF-8, NULL where absent. */
+struct msg {
+    enum msg_type type;
+    const char *type_name; /* "type" as it was sent: an alias keeps its own name ("set") */
+    const char *id;        /* command id, for the ack */
+    const char *device_id; /* the addressed robot (commands); the robot meant (relay's messages) */
+    double x, y;           /* *_MOVE: -1..1 */
+    double value;          /* SET_*: 1..100 % */
+    const char *device_name;                    /* TELEMETRY, TELEMETRY_UPDATE */
+    struct msg_metric metrics[MSG_METRICS_MAX]; /* TELEMETRY(_UPDATE): battery, cpu, temperature, signal
+                                                   first and in that order, then the others as sent */
+    size_t n_metrics;
+    bool has_time;         /* `time_ms` holds the sender's "timestamp" */
+    int64_t time_ms;       /* wall clock of the sender, ms since 1970; from RFC 3339, or a number of
+                              seconds or (from 1e11) milliseconds. Anything else counts as absent. */
+    const char *status;    /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
+    const char *message;   /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
+    const char *frame_data; /* VIDEO_FRAME: base64 */
+    size_t frame_data_len;  /* bytes */
+    bool has_frame_number;
+    int64_t frame_number;      /* VIDEO_FRAME: 0..2^53 */
+    const char *original_type; /* ACK, ERROR from a relay */
+    const char *error;         /* ERROR: text for people */
+    const char *code;          /* ERROR: one of msg_code_name() */
+    const char *device_type;   /* CONNECTION: "website" or "robot" */
+    int robots;                /* ACK: number of robots, -1 where absent */
+    void *doc;                 /* owner of the strings; private */
+};
+
+/* What was wrong. Text is safe to send and to log: it quotes names, never payloads. */
+struct msg_fault {
+    enum msg_code code;
+    char text[160];
+    char original_type[33]; /* "" where unknown; printable ASCII */
+    char id[MSG_COMMAND_ID_MAX + 1];
+};
+
+/*
+ * Decode one text frame. `len` has been checked against the caps of its kind by the caller.
+ * Returns 0 with *out filled (the caller must msg_finish it), or -1 with *fault filled and *out
+ * zeroed. From a relay, unknown types and unknown members are not an error worth an answer, but
+ * -1 all the same.
+ */
+int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *out, struct msg_fault *fault);
+
+/* Frees what a msg_decode'd message holds; harmless on a zeroed one. */
+void msg_finish(struct msg *m);
+
+const char *msg_type_name(enum msg_type type); /* "robot_move"; MSG_NONE: "" */
+const char *msg_code_name(enum msg_code code); /* "invalid_json" */
+const char *msg_code_text(enum msg_code code); /* "Invalid JSON format": a default text */
+
+bool msg_is_command(enum msg_type type); /* forwarded to robots */
+bool msg_is_move(enum msg_type type);    /* a motion: latest wins, short time to live */
+bool msg_device_id_valid(const char *id, size_t len);
+bool msg_metric_name_valid(const char *name, size_t len);
+
+/* Text of a command for people: "Robot move x=0.5, y=-0.3", "Speed set to 60%", "Frame requested".
+ * The robot's log says the same with "Set speed to 60%". NUL-terminated, cut to cap; returns length. */
+size_t msg_describe(char *out, size_t cap, const struct msg *m);
+size_t msg_describe_for_robot(char *out, size_t cap, const struct msg *m);
+
+/*
+ * Encoders. Each writes one complete JSON object; check w->overflow afterwards. Time stamps are
+ * wall clock. NULL strings leave their member out.
+ */
+void msg_put_command(struct jsonw *w, const struct msg *m, int64_t now_us); /* as the robot gets it */
+void msg_put_website_greeting(struct jsonw *w);
+enum msg_presence { MSG_ROBOT_GREETING, MSG_ROBOT_IS_ONLINE, MSG_ROBOT_CAME, MSG_ROBOT_WENT };
+void msg_put_connection(struct jsonw *w, enum msg_presence what, const char *device_id);
+
+struct msg_ack {
+    const char *original_type;
+    const char *id;         /* or NULL */
+    const char *message;
+    int robots;             /* -1: no such member */
+    int64_t now_us;
+};
+void msg_put_ack(struct jsonw *w, const struct msg_ack *ack);
+void msg_put_error(struct jsonw *w, const struct msg_fault *fault);
+
+/* The metrics as members without braces: `"battery":85,"cpu":38`. This is what a stream entry stores. */
+void msg_put_metrics(struct jsonw *w, const struct msg *m);
+
+/*
+ * telemetry_update around metrics that msg_put_metrics wrote. Returns the offset (from w->buf) of
+ * the CLOCK_RFC3339_MS_LEN bytes of its time stamp, so that it can be set once the time is known.
+ */
+size_t msg_put_telemetry_update(struct jsonw *w, const char *device_id, const char *device_name,
+                                const char *metrics, size_t metrics_len, int64_t time_ms);
+void msg_put_robot_status(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us);
+void msg_put_video_frame(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us);
+
+/* This relay's own state: whether it reaches Redis. Websites show it; others may ignore it. */
+void msg_put_relay_status(struct jsonw *w, const char *relay, bool redis_up, int64_t now_us);
+
+/* What a robot sends. metrics: as msg_put_metrics takes them. */
+void msg_put_telemetry(struct jsonw *w, const struct msg *m, int64_t time_ms);
+void msg_put_status(struct jsonw *w, const char *status, const char *message);
+
+#endif
