@@ -4,13 +4,13 @@
 #include <string.h>
 #include <time.h>
 
-#define NS_PER_S 1000000000LL
-#define US_PER_S 1000000LL
-#define MS_PER_S 1000LL
+#define NS_PER_S  1000000000LL
+#define US_PER_S  1000000LL
+#define MS_PER_S  1000LL
 #define S_PER_DAY 86400LL
 
 #define FIRST_S (-62167219200LL) /* 0000-01-01T00:00:00Z */
-#define LAST_S 253402300799LL    /* 9999-12-31T23:59:59Z */
+#define LAST_S  253402300799LL   /* 9999-12-31T23:59:59Z */
 
 static int64_t now_ns(clockid_t id)
 {

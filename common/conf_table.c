@@ -1,0 +1,96 @@
+#include "conf_table.h"
+
+const char *const conf_table_drivers[] = {"sim", NULL};
+
+#define AT(section, member) offsetof(struct conf, section.member), sizeof(((struct conf *)0)->section.member)
+#define RELOAD              true
+#define FIXED               false
+
+/* clang-format off: one key per pair of lines */
+const struct conf_key conf_table[] = {
+    {"redis", "address", CONF_ADDRESS, AT(redis, address), "unix:/run/redis/redis-server.sock", 1, 0, NULL, FIXED,
+     "where Redis listens: unix:/path or HOST:PORT with a numeric host"},
+    {"redis", "user", CONF_TEXT, AT(redis, user), "", 0, 0, NULL, FIXED, "ACL user; empty: the default user"},
+    {"redis", "password_file", CONF_PATH, AT(redis, password_file), "", 0, 0, NULL, FIXED,
+     "file whose first line is the password; empty: none"},
+
+    {"wsd", "name", CONF_ID, AT(wsd, name), "wsd-1", 1, 0, NULL, FIXED,
+     "name of this instance, unique among the relays of one Redis"},
+    {"wsd", "listen", CONF_ADDRESS, AT(wsd, listen), "unix:/run/telerelay/wsd-1.sock", 1, 0, NULL, FIXED,
+     "where WebSocket connections arrive: unix:/path or HOST:PORT"},
+    {"wsd", "max_connections", CONF_INT, AT(wsd, max_connections), "0", 0, 1000000, "connections", FIXED,
+     "connections at a time; 0: 90 % of the file descriptor limit"},
+    {"wsd", "website_rate", CONF_INT, AT(wsd, website_rate), "100", 0, 100000, "messages per second", RELOAD,
+     "messages taken from one website; 0: no limit"},
+    {"wsd", "website_burst", CONF_INT, AT(wsd, website_burst), "200", 1, 1000000, "messages", RELOAD,
+     "messages a website may send at once"},
+    {"wsd", "robot_rate", CONF_INT, AT(wsd, robot_rate), "600", 0, 100000, "messages per second", RELOAD,
+     "messages taken from one robot; 0: no limit"},
+    {"wsd", "robot_burst", CONF_INT, AT(wsd, robot_burst), "1200", 1, 1000000, "messages", RELOAD,
+     "messages a robot may send at once"},
+    {"wsd", "ping_s", CONF_INT, AT(wsd, ping_s), "2", 1, 3600, "s", FIXED, "time between pings to a peer"},
+    {"wsd", "hangup_s", CONF_INT, AT(wsd, hangup_s), "4", 2, 7200, "s", FIXED,
+     "time without a pong until a peer counts as gone; more than ping_s"},
+    {"wsd", "command_bytes", CONF_INT, AT(wsd, command_bytes), "4096", 256, 65536, "bytes", FIXED,
+     "largest message of a website"},
+    {"wsd", "telemetry_bytes", CONF_INT, AT(wsd, telemetry_bytes), "16384", 256, 262144, "bytes", FIXED,
+     "largest message of a robot that is no video"},
+    {"wsd", "video_bytes", CONF_INT, AT(wsd, video_bytes), "528384", 1024, 1048576, "bytes", FIXED,
+     "largest video message of a robot"},
+    {"wsd", "fragments", CONF_INT, AT(wsd, fragments), "8", 1, 1024, "frames", FIXED,
+     "WebSocket frames that may make up one message"},
+    {"wsd", "message_ms", CONF_INT, AT(wsd, message_ms), "1000", 10, 60000, "ms", FIXED,
+     "time to complete one message"},
+    {"wsd", "queue_bytes", CONF_INT, AT(wsd, queue_bytes), "65536", 4096, 16777216, "bytes", FIXED,
+     "what may wait for one connection, without video"},
+    {"wsd", "blocked_ms", CONF_INT, AT(wsd, blocked_ms), "10000", 100, 600000, "ms", FIXED,
+     "time a website may take nothing before it is closed"},
+    {"wsd", "move_ttl_ms", CONF_INT, AT(wsd, move_ttl_ms), "500", 50, 60000, "ms", RELOAD,
+     "age at which a motion command is dropped"},
+    {"wsd", "setting_ttl_ms", CONF_INT, AT(wsd, setting_ttl_ms), "10000", 50, 600000, "ms", RELOAD,
+     "age at which any other command is dropped"},
+    {"wsd", "stream_maxlen", CONF_INT, AT(wsd, stream_maxlen), "100000", 0, 100000000, "samples", RELOAD,
+     "samples of one device kept in Redis; 0: no limit"},
+    {"wsd", "max_devices", CONF_INT, AT(wsd, max_devices), "10000", 0, 10000000, "devices", RELOAD,
+     "device ids ever accepted; 0: no limit"},
+    {"wsd", "lease_ms", CONF_INT, AT(wsd, lease_ms), "3000", 500, 60000, "ms", FIXED,
+     "silence after which a relay's robots count as gone"},
+    {"wsd", "drain_ms", CONF_INT, AT(wsd, drain_ms), "4000", 100, 60000, "ms", FIXED,
+     "time for closing all connections on SIGTERM"},
+    {"wsd", "log_level", CONF_LEVEL, AT(wsd, log_level), "info", 1, 0, NULL, RELOAD,
+     "least level that is logged: debug, info, warn, error"},
+
+    {"api", "listen", CONF_ADDRESS, AT(api, listen), "unix:/run/telerelay/api.sock", 1, 0, NULL, FIXED,
+     "where FastCGI requests arrive: unix:/path or HOST:PORT; unused when a socket unit passes one"},
+    {"api", "workers", CONF_INT, AT(api, workers), "4", 1, 64, "processes", FIXED, "requests served at a time"},
+    {"api", "redis_ms", CONF_INT, AT(api, redis_ms), "500", 10, 60000, "ms", FIXED,
+     "time for connecting to Redis, and for one answer"},
+    {"api", "request_s", CONF_INT, AT(api, request_s), "10", 1, 600, "s", FIXED, "time for one request, all in"},
+    {"api", "log_level", CONF_LEVEL, AT(api, log_level), "info", 1, 0, NULL, RELOAD,
+     "least level that is logged: debug, info, warn, error"},
+
+    {"robot", "url", CONF_URL, AT(robot, url), "ws://localhost:8000/ws/telemetry/", 1, 0, NULL, FIXED,
+     "the relay: ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH"},
+    {"robot", "device_id", CONF_ID, AT(robot, device_id), "robot_01", 1, 0, NULL, FIXED,
+     "this robot's id, unique among the robots"},
+    {"robot", "device_name", CONF_TEXT, AT(robot, device_name), "", 0, 0, NULL, FIXED,
+     "name for people; empty: none is sent"},
+    {"robot", "driver", CONF_DRIVER, AT(robot, driver), "sim", 1, 0, NULL, FIXED,
+     "what moves: sim (a simulated robot)"},
+    {"robot", "interval", CONF_NUMBER, AT(robot, interval), "3", 0.05, 3600, "s", RELOAD,
+     "time between telemetry messages"},
+    {"robot", "token_file", CONF_PATH, AT(robot, token_file), "", 0, 0, NULL, FIXED,
+     "file whose first line is the bearer token; empty: none is sent"},
+    {"robot", "ca", CONF_PATH, AT(robot, ca), "", 0, 0, NULL, FIXED,
+     "PEM file of the authority to trust; empty: the system's"},
+    {"robot", "trace", CONF_PATH, AT(robot, trace), "", 0, 0, NULL, FIXED,
+     "file that gets a JSON line for each change of an output; empty: none"},
+    {"robot", "deadman_ms", CONF_INT, AT(robot, deadman_ms), "300", 50, 5000, "ms", FIXED,
+     "time after the last motion command at which the outputs go to zero"},
+    {"robot", "log_level", CONF_LEVEL, AT(robot, log_level), "info", 1, 0, NULL, RELOAD,
+     "least level that is logged: debug, info, warn, error"},
+};
+/* clang-format on */
+
+const size_t conf_table_len = sizeof conf_table / sizeof conf_table[0];
+_Static_assert(sizeof conf_table / sizeof conf_table[0] <= CONF_TABLE_MAX, "raise CONF_TABLE_MAX");
