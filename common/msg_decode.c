@@ -1,0 +1,382 @@
+#include "clock.h"
+#include "msg.h"
+#include "msg_table.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LAST_MS 253402300799999.0 /* 9999-12-31T23:59:59.999Z */
+
+static int fail(struct msg_fault *fault, enum msg_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct msg_fault *fault, enum msg_code code, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(fault->text, sizeof fault->text, format, ap);
+    va_end(ap);
+    fault->code = code;
+    return -1;
+}
+
+/* Where the string that begins behind `at` ends: at its closing quote, or `end`. */
+static const char *skip_string(const char *at, const char *end)
+{
+    while (at < end) {
+        const char *quote = memchr(at, '"', (size_t)(end - at));
+        if (quote == NULL)
+            return end;
+        const char *run = quote;
+        while (run > at && run[-1] == '\\')
+            run--;
+        if ((quote - run) % 2 == 0)
+            return quote;
+        at = quote + 1;
+    }
+    return end;
+}
+
+/* The parser recurses and allocates per level, so that depth is bounded before it sees the text. */
+static bool too_deep(const char *buf, size_t len)
+{
+    int depth = 0;
+    const char *end = buf + len;
+    for (const char *at = buf; at < end; at++) {
+        if (*at == '"') {
+            at = skip_string(at + 1, end);
+        } else if (*at == '{' || *at == '[') {
+            if (++depth > MSG_DEPTH_MAX)
+                return true;
+        } else if (*at == '}' || *at == ']') {
+            depth--;
+        }
+    }
+    return false;
+}
+
+static json_t *parse(const char *buf, size_t len, struct msg_fault *fault)
+{
+    json_error_t error;
+    if (too_deep(buf, len)) {
+        fail(fault, MSG_INVALID_MESSAGE, "objects and arrays may be nested at most %d deep", MSG_DEPTH_MAX);
+        return NULL;
+    }
+    json_t *doc = json_loadb(buf, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (doc == NULL) {
+        if (json_error_code(&error) == json_error_numeric_overflow)
+            fail(fault, MSG_INVALID_MESSAGE, "a number is too large");
+        else if (json_error_code(&error) == json_error_duplicate_key)
+            fail(fault, MSG_INVALID_MESSAGE, "a member may occur only once");
+        else
+            fail(fault, MSG_INVALID_JSON, "%s", msg_code_text(MSG_INVALID_JSON));
+        return NULL;
+    }
+    if (!json_is_object(doc)) {
+        fail(fault, MSG_INVALID_MESSAGE, "a message must be a JSON object");
+        json_decref(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+static int fail_range(struct msg_fault *fault, enum msg_code code, const char *name, const char *what, double min,
+                      double max)
+{
+    char low[JSONW_NUMBER_MAX], high[JSONW_NUMBER_MAX];
+    jsonw_format_number(low, min);
+    jsonw_format_number(high, max);
+    return fail(fault, code, "%s must be %s from %s to %s", name, what, low, high);
+}
+
+static int get_number(const struct msg_field *f, const json_t *value, double *out, struct msg_fault *fault)
+{
+    bool whole = f->kind != MSG_KIND_NUMBER;
+    const char *what = whole ? "a whole number" : "a number";
+    if (!json_is_number(value))
+        return fail_range(fault, MSG_INVALID_MESSAGE, f->name, what, f->min, f->max);
+    double v = json_number_value(value);
+    if (v < f->min || v > f->max)
+        return fail_range(fault, MSG_OUT_OF_RANGE, f->name, what, f->min, f->max);
+    if (whole && v != (double)(int64_t)v)
+        return fail_range(fault, MSG_INVALID_MESSAGE, f->name, what, f->min, f->max);
+    *out = v + 0.0; /* minus zero becomes zero */
+    return 0;
+}
+
+static int get_text(const struct msg_field *f, const json_t *value, const char **out, struct msg_fault *fault)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    if (text == NULL || (double)len < f->min || (double)len > f->max)
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be a string of %s%.0f bytes", f->name,
+                    f->min > 0 ? "1 to " : "at most ", f->max);
+    if (f->kind != MSG_KIND_TEXT && msg_has_control(text, len))
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must have no control characters", f->name);
+    *out = text;
+    return 0;
+}
+
+static int get_device_id(const struct msg_field *f, const json_t *value, const char **out, struct msg_fault *fault)
+{
+    const char *text = json_string_value(value);
+    if (text == NULL || !msg_device_id_valid(text, json_string_length(value)))
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be a string of 1 to %d characters of A-Z a-z 0-9 _ . -",
+                    f->name, MSG_DEVICE_ID_MAX);
+    *out = text;
+    return 0;
+}
+
+static int get_setting(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    const char *text = json_string_value(value);
+    if (text != NULL && strcmp(text, "speed") == 0)
+        m->type = MSG_SET_SPEED;
+    else if (text != NULL && strcmp(text, "brightness") == 0)
+        m->type = MSG_SET_BRIGHTNESS;
+    else
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be \"speed\" or \"brightness\"", f->name);
+    return 0;
+}
+
+static bool is_base64(const char *text, size_t len)
+{
+    static const bool in_alphabet[256] = {
+        ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1,
+        ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1,
+        ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1,
+        ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1,
+        ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+        ['y'] = 1, ['z'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+        ['8'] = 1, ['9'] = 1, ['+'] = 1, ['/'] = 1,
+    };
+    for (int padding = 0; padding < 2 && len > 0 && text[len - 1] == '='; padding++)
+        len--;
+    bool all = len > 0;
+    for (size_t i = 0; i < len; i++)
+        all &= in_alphabet[(unsigned char)text[i]];
+    return all;
+}
+
+static int get_base64(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    if (text != NULL && (double)len > f->max)
+        return fail(fault, MSG_TOO_LARGE, "%s may have at most %.0f bytes", f->name, f->max);
+    if (text == NULL || !is_base64(text, len))
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be a string of base64", f->name);
+    m->frame_data = text;
+    m->frame_data_len = len;
+    return 0;
+}
+
+static void get_time(const json_t *value, struct msg *m)
+{
+    int64_t ms = -1;
+    if (json_is_string(value)) {
+        if (clock_parse_rfc3339(json_string_value(value), json_string_length(value), &ms) != 0)
+            return;
+    } else if (json_is_number(value)) {
+        double v = json_number_value(value);
+        if (v < 1e11)
+            v = v * 1000 + 0.5;
+        if (v < 0 || v > LAST_MS)
+            return;
+        ms = (int64_t)v;
+    }
+    m->has_time = ms >= 0;
+    m->time_ms = ms >= 0 ? ms : 0;
+}
+
+/* A missing required value (NULL) is refused like one of the wrong kind. */
+static int get_field(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    void *member = (char *)m + f->offset;
+    double number;
+    switch (f->kind) {
+    case MSG_KIND_NUMBER:
+        return get_number(f, value, member, fault);
+    case MSG_KIND_INTEGER:
+        if (get_number(f, value, &number, fault) != 0)
+            return -1;
+        *(int64_t *)member = (int64_t)number;
+        m->has_frame_number = true;
+        return 0;
+    case MSG_KIND_COUNT:
+        if (get_number(f, value, &number, fault) != 0)
+            return -1;
+        *(int *)member = (int)number;
+        return 0;
+    case MSG_KIND_TEXT:
+    case MSG_KIND_NAME:
+    case MSG_KIND_ID:
+        return get_text(f, value, member, fault);
+    case MSG_KIND_DEVICE_ID:
+        return get_device_id(f, value, member, fault);
+    case MSG_KIND_SETTING:
+        return get_setting(f, value, m, fault);
+    case MSG_KIND_BASE64:
+        return get_base64(f, value, m, fault);
+    case MSG_KIND_TIME:
+        get_time(value, m);
+        return 0;
+    }
+    return 0;
+}
+
+static bool is_reserved(const char *name)
+{
+    static const char *const names[] = {"type", "id", "device_id", "device_name", "timestamp"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int known_metric(const char *name)
+{
+    for (int i = 0; i < MSG_KNOWN_METRICS; i++) {
+        if (strcmp(name, msg_known_metrics[i].name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int get_known_metric(const struct msg_known_metric *known, const json_t *value, struct msg_metric *out,
+                            struct msg_fault *fault)
+{
+    if (json_is_null(value))
+        return 0;
+    if (!json_is_number(value))
+        return fail_range(fault, MSG_INVALID_MESSAGE, known->name, "a number", known->min, known->max);
+    double v = json_number_value(value);
+    if (v < known->min || v > known->max)
+        return fail_range(fault, MSG_OUT_OF_RANGE, known->name, "a number", known->min, known->max);
+    *out = (struct msg_metric){known->name, v + 0.0};
+    return 0;
+}
+
+static int get_metrics(json_t *doc, struct msg *m, struct msg_fault *fault)
+{
+    struct msg_metric known[MSG_KNOWN_METRICS] = {{NULL, 0}};
+    struct msg_metric *extra = m->metrics + MSG_KNOWN_METRICS;
+    size_t n_extra = 0;
+    for (void *it = json_object_iter(doc); it != NULL; it = json_object_iter_next(doc, it)) {
+        const char *name = json_object_iter_key(it);
+        const json_t *value = json_object_iter_value(it);
+        int k = known_metric(name);
+        if (k >= 0) {
+            if (get_known_metric(&msg_known_metrics[k], value, &known[k], fault) != 0)
+                return -1;
+            continue;
+        }
+        if (!json_is_number(value) || is_reserved(name))
+            continue;
+        if (!msg_metric_name_valid(name, strlen(name)))
+            return fail(fault, MSG_INVALID_MESSAGE,
+                        "a metric's name must be a letter, then at most %d letters, digits or _",
+                        MSG_METRIC_NAME_MAX - 1);
+        if (n_extra == MSG_METRICS_EXTRA)
+            return fail(fault, MSG_OUT_OF_RANGE, "at most %d further metrics are taken", MSG_METRICS_EXTRA);
+        extra[n_extra++] = (struct msg_metric){name, json_number_value(value) + 0.0};
+    }
+    for (int i = 0; i < MSG_KNOWN_METRICS; i++) {
+        if (known[i].name != NULL)
+            m->metrics[m->n_metrics++] = known[i];
+    }
+    memmove(m->metrics + m->n_metrics, extra, n_extra * sizeof *extra);
+    m->n_metrics += n_extra;
+    return 0;
+}
+
+static int fail_type(enum msg_sender from, const char *type, struct msg_fault *fault)
+{
+    static const char *const senders[] = {"website", "robot", "relay"};
+    char list[sizeof fault->text] = "";
+    size_t len = 0;
+    const char *owner = NULL;
+    for (size_t i = 0; i < msg_table_len; i++) {
+        if (msg_table[i].from != from && owner == NULL && strcmp(msg_table[i].name, type) == 0)
+            owner = senders[msg_table[i].from];
+        if (msg_table[i].from == from && len < sizeof list)
+            len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len > 0 ? ", " : "", msg_table[i].name);
+    }
+    /* `type` is quoted only where it is one of the table's */
+    if (owner != NULL)
+        return fail(fault, MSG_UNKNOWN_TYPE, "only a %s sends %s; a %s may send %.100s", owner, type, senders[from],
+                    list);
+    return fail(fault, MSG_UNKNOWN_TYPE, "unknown type; a %s may send %.120s", senders[from], list);
+}
+
+static const struct msg_row *find_row(enum msg_sender from, const char *type)
+{
+    for (size_t i = 0; i < msg_table_len; i++) {
+        if (msg_table[i].from == from && strcmp(msg_table[i].name, type) == 0)
+            return &msg_table[i];
+    }
+    return NULL;
+}
+
+static int decode_object(enum msg_sender from, json_t *doc, struct msg *m, struct msg_fault *fault)
+{
+    const char *type = json_string_value(json_object_get(doc, "type"));
+    if (type == NULL)
+        return fail(fault, MSG_INVALID_MESSAGE, "type must be a string");
+    const struct msg_row *row = find_row(from, type);
+    if (row == NULL)
+        return fail_type(from, type, fault);
+    m->type = row->type;
+    m->type_name = row->name;
+    for (const struct msg_field *f = row->fields; f->name != NULL; f++) {
+        const json_t *value = json_object_get(doc, f->name);
+        bool absent = value == NULL || (f->need == MSG_NULLABLE && json_is_null(value));
+        if ((!absent || f->need == MSG_REQUIRED) && get_field(f, value, m, fault) != 0)
+            return -1;
+    }
+    return row->metrics ? get_metrics(doc, m, fault) : 0;
+}
+
+/* What an error message echoes, as far as it is fit to be. */
+static void identify(const json_t *doc, struct msg_fault *fault)
+{
+    const json_t *type = json_object_get(doc, "type");
+    const json_t *id = json_object_get(doc, "id");
+    const char *text = json_string_value(type);
+    size_t len = json_string_length(type);
+    bool printable = text != NULL && len < sizeof fault->original_type;
+    for (size_t i = 0; printable && i < len; i++)
+        printable = text[i] > 0x20 && text[i] < 0x7f;
+    if (printable)
+        memcpy(fault->original_type, text, len + 1);
+    text = json_string_value(id);
+    len = json_string_length(id);
+    if (text != NULL && len < sizeof fault->id && !msg_has_control(text, len))
+        memcpy(fault->id, text, len + 1);
+}
+
+int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *out, struct msg_fault *fault)
+{
+    memset(out, 0, sizeof *out);
+    fault->code = MSG_OK;
+    fault->text[0] = fault->original_type[0] = fault->id[0] = '\0';
+    json_t *doc = parse(buf, len, fault);
+    if (doc == NULL)
+        return -1;
+    out->robots = -1;
+    out->doc = doc;
+    if (decode_object(from, doc, out, fault) == 0)
+        return 0;
+    identify(doc, fault);
+    msg_finish(out);
+    return -1;
+}
+
+void msg_finish(struct msg *m)
+{
+    json_decref(m->doc);
+    memset(m, 0, sizeof *m);
+}
