@@ -7,7 +7,9 @@ BIN    := $(BUILD)/bin
 GEN    := build/gen
 VERSION := 0.1.0
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz clang,$(CONFIG)),clang,gcc)
+endif
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Werror
 DEFS    := -D_GNU_SOURCE -DTELERELAY_VERSION='"$(VERSION)"'
 HARDEN  := -fstack-protector-strong -fPIE
@@ -15,6 +17,8 @@ OPT_release  := -O2 -g -D_FORTIFY_SOURCE=2
 OPT_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_coverage := -O0 -g --coverage
 OPT_tsan     := -O1 -g -fsanitize=thread
+OPT_clang    := -O1
+OPT_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 override CFLAGS  += -std=c11 $(WARN) $(DEFS) $(HARDEN) $(OPT_$(CONFIG)) -I. -I$(GEN)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now $(filter -fsanitize=% --coverage,$(OPT_$(CONFIG)))
 
@@ -48,11 +52,20 @@ UNIT_SRC := $(wildcard tests/unit/*.c)
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
 REPLAYS  := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
-FUZZERS  := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(FUZZ_SRC))
 component = $(firstword $(subst _, ,$(notdir $1)))
 
+BENCH := $(if $(wildcard tests/bench/main.c),$(BIN)/telerelay-bench)
+ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench,$(call src,$d))
+ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench))
+
+# What deploy/stack and the tests are told (make up PORT=8001 RUN_DIR=/tmp/second).
+export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS RUN_DIR CONFIG
+
+JOBS ?= $(shell nproc)
+
 .PHONY: all
-all: $(BINS) $(BIN)/telerelay-bench
+all: $(BINS) $(BENCH)
 
 # --- building ---------------------------------------------------------------------------------
 
@@ -108,9 +121,126 @@ $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o 
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter-out %/libcommon.a,$(filter %.a,$^)) $(BUILD)/lib/libcommon.a $(libs_$(call component,$*)) $(libs_common)
 
-.PHONY: units replays
+$(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(filter $(BUILD)/lib/lib$$(call component,$$*).a,$(LIBS)) $(BUILD)/lib/libcommon.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(LDFLAGS)) -o $@ $(filter %.o,$^) $(filter-out %/libcommon.a,$(filter %.a,$^)) $(BUILD)/lib/libcommon.a $(libs_$(call component,$*)) $(libs_common)
+
+.PHONY: units replays fuzzers objects
 units: $(UNITS)
 replays: $(REPLAYS)
+fuzzers: $(FUZZERS)
+objects: $(call obj,$(ALL_C))
+
+# Prints the annotated telerelay.conf.
+$(BUILD)/tools/conf-example: $(BUILD)/obj/deploy/conf_example.o $(BUILD)/lib/libcommon.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_common)
+
+# --- the dashboard ------------------------------------------------------------------------------
+
+WEB_SRC := $(shell find web -path web/node_modules -prune -o -type f ! -name '.*' -print 2>/dev/null)
+
+.PHONY: web
+web: build/web/index.html
+build/web/index.html: $(WEB_SRC) | web/node_modules/.package-lock.json
+	$(Q)cd web && npm run --silent build
+	@touch $@
+web/node_modules/.package-lock.json: web/package-lock.json
+	$(call say,NPM,web)
+	$(Q)cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+tests/node_modules/.package-lock.json: tests/package-lock.json
+	$(call say,NPM,tests)
+	$(Q)cd tests && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# --- running ------------------------------------------------------------------------------------
+
+.PHONY: run up down
+run up:
+	@deploy/install-packages build run
+	@$(MAKE) -j$(JOBS) all web
+	@deploy/stack $@
+down:
+	@deploy/stack down
+
+# --- testing ------------------------------------------------------------------------------------
+
+.PHONY: test bench lint format coverage fuzz
+test:
+	@deploy/install-packages build run test
+	@$(MAKE) -j$(JOBS) tests/node_modules/.package-lock.json
+	@tests/run $(T)
+
+bench:
+	@deploy/install-packages build run test
+	@$(MAKE) -j$(JOBS) all web tests/node_modules/.package-lock.json
+	@$(BIN)/telerelay-bench $(BENCH_ARGS)
+
+lint:
+	@deploy/install-packages build run lint
+	@tests/lint
+
+format:
+	@deploy/install-packages lint
+	$(Q)clang-format -i $(ALL_C) $(ALL_H)
+
+coverage:
+	@deploy/install-packages build test lint
+	@$(MAKE) -j$(JOBS) CONFIG=coverage units
+	@find build/coverage -name '*.gcda' -delete
+	@set -e; for unit in build/coverage/unit/*; do $$unit >/dev/null 2>&1 || { echo "$$unit fails"; exit 1; }; done
+	$(Q)gcovr -r . --object-directory build/coverage --exclude tests/ --html-details build/coverage/index.html --txt
+	@echo "build/coverage/index.html has the lines."
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	@deploy/install-packages build lint
+	@$(MAKE) -j$(JOBS) CONFIG=fuzz fuzzers
+	@set -e; for f in $(notdir $(FUZZERS)); do \
+	  echo "== $$f, $(FUZZ_SECONDS) s"; mkdir -p tests/fuzz/corpus/$$f build/fuzz/found/$$f; \
+	  build/fuzz/fuzzer/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+	    -artifact_prefix=tests/fuzz/corpus/$$f/crash- build/fuzz/found/$$f tests/fuzz/corpus/$$f 2>&1 | \
+	    tee build/fuzz/$$f.log | grep -E 'ERROR|SUMMARY|Test unit|stat::number_of_executed|cov:.*DONE' || true; \
+	  if grep -qE '^(SUMMARY|==[0-9]+==.*ERROR)' build/fuzz/$$f.log; then tail -40 build/fuzz/$$f.log; exit 1; fi; done
+
+# --- installing ---------------------------------------------------------------------------------
+# make install PREFIX=/usr/local DESTDIR= SERVER_NAME=robots.example.org [RELAYS=2 ORIGINS= TLS_CERT= TLS_KEY=]
+
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+SYSCONFDIR ?= /etc
+SERVER_NAME ?= localhost
+MAN_SRC := $(wildcard docs/man/*.scd)
+
+.PHONY: install
+install: all web $(BUILD)/tools/conf-example
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' SERVER_NAME='$(SERVER_NAME)' \
+	  ORIGINS='$(ORIGINS)' TLS_CERT='$(TLS_CERT)' TLS_KEY='$(TLS_KEY)' deploy/install-files $(BIN) $(BUILD)/tools/conf-example
+
+# --- the rest -----------------------------------------------------------------------------------
+
+# For clang-tidy and editors.
+compile_commands.json: Makefile $(ALL_C) | $(GEN)/wsd_scripts.h
+	$(Q){ sep='['; for f in $(ALL_C); do \
+	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$f" \
+	    "$(subst ",\\\",$(CC) $(filter-out -fPIE,$(CFLAGS))) -c $$f"; sep=','; done; printf '\n]\n'; } >$@
+
+.PHONY: clean help
+clean:
+	rm -rf build compile_commands.json
+
+help:
+	@echo 'make run       the whole stack in the foreground: http://localhost:8000/ (Ctrl-C stops it)'
+	@echo 'make up|down   the same in the background'
+	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
+	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
+	@echo 'make bench     the benchmarks; BENCH_ARGS=…'
+	@echo 'make lint      format, static analysis, both compilers, shell, nginx, units, layers'
+	@echo 'make format | coverage | fuzz FUZZ_SECONDS=60 | compile_commands.json | clean'
+	@echo 'make install   DESTDIR= PREFIX=/usr/local SERVER_NAME=robots.example.org'
+	@echo 'make CONFIG=asan|tsan|coverage|clang   other builds, in build/CONFIG; V=1 shows the commands'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
