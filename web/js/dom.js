@@ -1,0 +1,39 @@
+// Small helpers around the DOM.
+
+/** @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T} */
+export function byId(id, type) {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`the page has no ${type.name} #${id}`);
+  return found;
+}
+
+/**
+ * @param {string} tag @param {string} [className] @param {string} [content]
+ * @returns {HTMLElement}
+ */
+export function element(tag, className = '', content = '') {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (content) made.textContent = content;
+  return made;
+}
+
+/** Touches the DOM only when something differs. @param {Node} node @param {string} content */
+export function setText(node, content) {
+  if (node.textContent !== content) node.textContent = content;
+}
+
+/** @param {HTMLElement} node @param {string} name @param {string | null} value null: no such data- attribute */
+export function setData(node, name, value) {
+  if (value === null) delete node.dataset[name];
+  else if (node.dataset[name] !== value) node.dataset[name] = value;
+}
+
+/** Times for people: "0.4 s", "12 s", "3 min", "2 h". @param {number} ms */
+export function duration(ms) {
+  const s = Math.max(0, ms) / 1000;
+  if (s < 9.95) return `${s.toFixed(1)} s`;
+  if (s < 100) return `${Math.round(s)} s`;
+  if (s < 5400) return `${Math.round(s / 60)} min`;
+  return `${Math.round(s / 3600)} h`;
+}

@@ -1,0 +1,122 @@
+// The looks and the input of a stick: pointer, keys, and everything that must end a motion.
+
+import { setText } from './dom.js';
+import { fromKeys, fromPointer, isStickKey, Stick, ZERO } from './stick.js';
+
+/** @typedef {import('./stick.js').Vector} Vector */
+
+const TRAVEL = 0.36; // how far the knob goes, as a share of the pad's width
+
+/**
+ * @param {HTMLElement} pad @param {HTMLElement} knob @param {HTMLElement} readout
+ * @param {(v: Vector) => void} send
+ */
+export function createPad(pad, knob, readout, send) {
+  const stick = new Stick((v) => send(v), {
+    now: () => performance.now(),
+    start: (fn, ms) => setInterval(fn, ms),
+    stop: (timer) => clearInterval(timer),
+  });
+  /** @type {number | null} the finger or mouse that holds the stick; others are ignored */
+  let pointer = null;
+  /** @type {Set<string>} keys that are down */
+  const keys = new Set();
+  let usable = false;
+
+  /** @param {Vector} v */
+  const draw = (v) => {
+    const travel = pad.clientWidth * TRAVEL;
+    knob.style.transform = `translate(${v.x * travel}px, ${-v.y * travel}px)`;
+    pad.dataset.held = String(stick.held);
+    setText(readout, `x ${v.x.toFixed(2)}  y ${v.y.toFixed(2)}`);
+  };
+  /** @param {Vector} v */
+  const hold = (v) => {
+    stick.hold(v);
+    draw(v);
+  };
+  const letGo = () => {
+    const id = pointer;
+    pointer = null;
+    keys.clear();
+    if (id !== null && pad.hasPointerCapture(id)) pad.releasePointerCapture(id);
+  };
+  const release = () => {
+    stick.release();
+    letGo();
+    draw(ZERO);
+  };
+  /** @param {PointerEvent} event */
+  const follow = (event) => {
+    const box = pad.getBoundingClientRect();
+    hold(fromPointer(
+      event.clientX - box.left - box.width / 2,
+      event.clientY - box.top - box.height / 2,
+      box.width * TRAVEL,
+    ));
+  };
+
+  pad.addEventListener('pointerdown', (event) => {
+    if (!usable || pointer !== null || event.button !== 0) return;
+    keys.clear();
+    pointer = event.pointerId;
+    pad.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  pad.addEventListener('pointermove', (event) => {
+    if (event.pointerId !== pointer) return;
+    if (event.buttons === 0) release(); // let go where the browser did not tell
+    else follow(event);
+  });
+  for (const end of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
+    pad.addEventListener(end, (event) => {
+      if (event.pointerId === pointer) release();
+    });
+  }
+  pad.addEventListener('contextmenu', (event) => event.preventDefault());
+
+  pad.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) {
+      if (keys.size > 0) release(); // the release of a key held with these may never be told
+      return;
+    }
+    if (!isStickKey(event.code)) return;
+    event.preventDefault();
+    if (!usable || pointer !== null || event.repeat || keys.has(event.code)) return;
+    keys.add(event.code);
+    hold(fromKeys(keys));
+  });
+  pad.addEventListener('keyup', (event) => {
+    if (!keys.delete(event.code)) return;
+    if (keys.size === 0) release();
+    else hold(fromKeys(keys));
+  });
+  pad.addEventListener('blur', () => {
+    if (keys.size > 0) release();
+  });
+  draw(ZERO);
+
+  return {
+    release,
+    /** @param {boolean} now without a connection the stick falls back and has to be grabbed again */
+    enable(now) {
+      if (usable === now) return;
+      usable = now;
+      pad.setAttribute('aria-disabled', String(!now));
+      if (now) return;
+      stick.drop();
+      letGo();
+      draw(ZERO);
+    },
+  };
+}
+
+/** Whatever takes the page out of sight or focus ends every motion. @param {() => void} releaseAll */
+export function releaseWhenAway(releaseAll) {
+  window.addEventListener('blur', releaseAll);
+  window.addEventListener('pagehide', releaseAll);
+  document.addEventListener('freeze', releaseAll);
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'hidden') releaseAll();
+  });
+}

@@ -1,0 +1,35 @@
+// A slider that sends a setting while it moves: at most ten times a second, its last value always.
+
+import { setText } from './dom.js';
+import { Throttle } from './throttle.js';
+
+const INTERVAL_MS = 100;
+
+/**
+ * @param {HTMLInputElement} input @param {HTMLElement} output
+ * @param {(value: number) => void} send
+ */
+export function createSlider(input, output, send) {
+  const throttle = new Throttle(INTERVAL_MS, send, {
+    now: () => performance.now(),
+    start: (fn, ms) => setTimeout(fn, ms),
+    stop: (timer) => clearTimeout(timer),
+  });
+  const paint = () => input.style.setProperty('--at', `${input.value}%`);
+  input.addEventListener('input', () => {
+    paint();
+    setText(output, `${input.value} %`);
+    throttle.push(input.valueAsNumber);
+  });
+  input.addEventListener('change', () => throttle.flush());
+  paint();
+  return {
+    /** What waits was meant for the present robot: it goes out before another is addressed. */
+    flush: () => throttle.flush(),
+    /** @param {boolean} usable without a connection nothing can be set, and nothing is sent later */
+    enable(usable) {
+      if (!usable) throttle.cancel();
+      input.disabled = !usable;
+    },
+  };
+}

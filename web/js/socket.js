@@ -1,0 +1,85 @@
+// The connection to a relay. It reconnects by itself; the page is never reloaded.
+
+import { delay } from './backoff.js';
+
+/** @typedef {import('./store.js').Connection} Connection */
+
+const PATH = '/ws/telemetry/';
+const OPEN_MS = 5000; // from the attempt to the relay's greeting
+const BUFFER_MAX = 16 * 1024; // bytes that may wait before repeated motions are left out
+
+/**
+ * @typedef {object} Handlers
+ * @property {(state: Connection) => void} onState
+ * @property {(frame: unknown) => boolean} onFrame returns true once the frame was the relay's greeting
+ */
+
+export class Socket {
+  /** @param {Handlers} handlers */
+  constructor(handlers) {
+    this.handlers = handlers;
+    /** @type {WebSocket | null} */
+    this.ws = null;
+    this.greeted = false;
+    this.failures = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} next attempt, or the deadline of this one */
+    this.timer = undefined;
+  }
+
+  start() {
+    // Back on the network: a connection from before may be dead without knowing it.
+    window.addEventListener('online', () => {
+      if (this.ws !== null) this.lost(this.ws);
+      this.connect();
+    });
+    document.addEventListener('visibilitychange', () => {
+      // Do not let someone who looks at the page sit out a long wait.
+      if (document.visibilityState === 'visible' && this.ws === null) this.connect();
+    });
+    this.connect();
+  }
+
+  connect() {
+    clearTimeout(this.timer);
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    const ws = new WebSocket(`${scheme}://${location.host}${PATH}`);
+    this.ws = ws;
+    this.greeted = false;
+    this.handlers.onState('connecting');
+    this.timer = setTimeout(() => this.lost(ws), OPEN_MS);
+    ws.addEventListener('message', (event) => {
+      if (this.ws === ws && this.handlers.onFrame(event.data) && !this.greeted) this.greet();
+    });
+    ws.addEventListener('close', () => this.lost(ws));
+  }
+
+  greet() {
+    this.greeted = true;
+    this.failures = 0;
+    clearTimeout(this.timer);
+    this.handlers.onState('connected');
+  }
+
+  /** @param {WebSocket} ws the one that ended: a late end of an older one means nothing */
+  lost(ws) {
+    if (this.ws !== ws) return;
+    this.ws = null;
+    this.greeted = false;
+    ws.close();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.connect(), delay(this.failures++, Math.random()));
+    this.handlers.onState('disconnected');
+  }
+
+  /**
+   * @param {object} message
+   * @param {boolean} urgent never left out, however much is waiting
+   * @returns {boolean} whether it is on its way
+   */
+  send(message, urgent) {
+    if (!this.greeted || this.ws === null || this.ws.readyState !== WebSocket.OPEN) return false;
+    if (!urgent && this.ws.bufferedAmount > BUFFER_MAX) return false;
+    this.ws.send(JSON.stringify(message));
+    return true;
+  }
+}

@@ -1,0 +1,24 @@
+// The connection pill and the warning when the relay has lost its database.
+
+import { setData, setText } from './dom.js';
+
+const TEXT = { connected: 'Connected', connecting: 'Connecting…', disconnected: 'Disconnected' };
+
+/**
+ * @param {HTMLElement} pill @param {HTMLElement} pillText @param {HTMLElement} banner
+ * @param {HTMLElement} ignored counts malformed frames
+ * @returns {(state: import('./store.js').State) => void} draws
+ */
+export function createStatus(pill, pillText, banner, ignored) {
+  return (state) => {
+    setData(pill, 'state', state.connection);
+    setText(pillText, TEXT[state.connection]);
+    const { warning } = state;
+    banner.hidden = warning === null;
+    setText(banner, warning === null ? '' :
+      `${warning.relay || 'The relay'} cannot reach Redis: telemetry is not stored and robots on other relays ` +
+      `are out of reach.${warning.message ? ` ${warning.message}` : ''}`);
+    ignored.hidden = state.ignored === 0;
+    setText(ignored, `Malformed messages ignored: ${state.ignored}`);
+  };
+}

@@ -1,0 +1,174 @@
+// What the page knows: the connection, the robots and their last values. Times are milliseconds of
+// a monotonic clock and come in as arguments; views read `state` and never write it.
+
+/** @typedef {import('./protocol.js').Message} Message */
+/** @typedef {'connected' | 'connecting' | 'disconnected'} Connection */
+
+/**
+ * @typedef {object} Metric
+ * @property {number} value
+ * @property {number} at when the sample arrived
+ */
+
+/**
+ * @typedef {object} Robot
+ * @property {string} id
+ * @property {string} name '' until it told one
+ * @property {boolean} online as the relay said last
+ * @property {number | null} lastAt when its last telemetry arrived
+ * @property {Map<string, Metric>} metrics by name; a value stays, with its age, when it stops coming
+ * @property {string} status its last status line, '' where none
+ */
+
+/**
+ * @typedef {object} State
+ * @property {Connection} connection
+ * @property {Map<string, Robot>} robots
+ * @property {string} selected the addressed robot's id, '' for all
+ * @property {string} shown id of the robot whose values are shown, '' while there is none
+ * @property {{relay: string, message: string} | null} warning the relay has lost Redis
+ * @property {number} ignored malformed frames
+ */
+
+export const STALE_MS = 10_000;
+export const ROBOTS_MAX = 2000;
+
+/** @param {string} id @returns {Robot} */
+const newRobot = (id) => ({ id, name: '', online: false, lastAt: null, metrics: new Map(), status: '' });
+
+/** @returns {Store} */
+export function createStore() {
+  return new Store();
+}
+
+export class Store {
+  constructor() {
+    /** @type {State} */
+    this.state = { connection: 'connecting', robots: new Map(), selected: '', shown: '', warning: null, ignored: 0 };
+    /** @type {Set<() => void>} */
+    this.listeners = new Set();
+  }
+
+  /** @param {() => void} listener called after every change; it should only note that there was one */
+  subscribe(listener) {
+    this.listeners.add(listener);
+  }
+
+  changed() {
+    for (const listener of this.listeners) listener();
+  }
+
+  /** @param {Connection} connection */
+  setConnection(connection) {
+    if (this.state.connection === connection) return;
+    this.state.connection = connection;
+    // The next relay speaks for itself: until then its Redis is not known to be away.
+    if (connection !== 'connected') this.state.warning = null;
+    this.changed();
+  }
+
+  /** @param {string} id '' for all robots */
+  select(id) {
+    this.state.selected = id;
+    this.chooseShown();
+    this.changed();
+  }
+
+  countIgnored() {
+    this.state.ignored++;
+    this.changed();
+  }
+
+  /** @param {Message} message @param {number} now */
+  apply(message, now) {
+    switch (message.kind) {
+      case 'greeting':
+        // The relay lists who is online right after it; the others are not.
+        for (const robot of this.state.robots.values()) robot.online = false;
+        break;
+      case 'presence':
+        this.setOnline(message.deviceId, message.online);
+        break;
+      case 'telemetry':
+        this.addSample(message, now);
+        break;
+      case 'status': {
+        const robot = this.robot(message.deviceId);
+        if (robot) robot.status = [message.status, message.message].filter(Boolean).join(': ');
+        break;
+      }
+      case 'relay':
+        this.state.warning = message.redis ? null : { relay: message.relay, message: message.message };
+        break;
+      default:
+        return;
+    }
+    this.chooseShown();
+    this.changed();
+  }
+
+  /** @param {string} id @param {boolean} online */
+  setOnline(id, online) {
+    const robot = this.robot(id);
+    if (robot) robot.online = online;
+  }
+
+  /** @param {import('./protocol.js').Telemetry} message @param {number} now */
+  addSample(message, now) {
+    if (message.late) return; // back-fill: history, never the present
+    // A sample that overtakes a "disconnected" must not bring the robot back; an unknown one is online.
+    const known = this.state.robots.has(message.deviceId);
+    const robot = this.robot(message.deviceId);
+    if (!robot) return;
+    if (!known) robot.online = true;
+    if (message.deviceName) robot.name = message.deviceName;
+    robot.lastAt = now;
+    for (const [name, value] of Object.entries(message.metrics)) robot.metrics.set(name, { value, at: now });
+  }
+
+  /** Finds or adds a robot. @param {string} id @returns {Robot | null} null: too many robots are online */
+  robot(id) {
+    const { robots } = this.state;
+    let robot = robots.get(id) ?? null;
+    if (robot) return robot;
+    if (robots.size >= ROBOTS_MAX) {
+      const gone = [...robots.values()].find((r) => !r.online && r.id !== this.state.selected);
+      if (!gone) return null;
+      robots.delete(gone.id);
+    }
+    robot = newRobot(id);
+    robots.set(id, robot);
+    return robot;
+  }
+
+  /**
+   * Whose values are shown: the selected robot's; with all robots addressed one that is online, the
+   * same as long as it stays, so that the values do not jump between robots.
+   */
+  chooseShown() {
+    const { state } = this;
+    if (state.selected !== '') {
+      state.shown = state.selected;
+      return;
+    }
+    if (state.robots.get(state.shown)?.online) return;
+    const online = [...state.robots.values()].filter((r) => r.online).map((r) => r.id);
+    if (online.length > 0) state.shown = online.sort()[0];
+  }
+}
+
+/** @param {State} state @returns {Robot[]} online first, then by id */
+export function sortedRobots(state) {
+  return [...state.robots.values()].sort(
+    (a, b) => Number(b.online) - Number(a.online) || (a.id < b.id ? -1 : Number(a.id > b.id)),
+  );
+}
+
+/**
+ * @param {State} state @param {Robot | undefined} robot @param {number | null | undefined} at @param {number} now
+ * @returns {boolean} the value that arrived at `at` says nothing about the present
+ */
+export function isStale(state, robot, at, now) {
+  if (!robot || at === null || at === undefined) return false;
+  return !robot.online || state.connection !== 'connected' || now - at >= STALE_MS;
+}

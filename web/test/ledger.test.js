@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { ANSWER_MS, Ledger, ROWS_MAX } from '../js/ledger.js';
+import { move, setting } from '../js/protocol.js';
+
+/** @param {Ledger} ledger @param {import('../js/protocol.js').Command} command @param {number} now */
+function send(ledger, command, now) {
+  const id = ledger.nextId();
+  ledger.sent({ ...command, id }, now, now);
+  return id;
+}
+const drive = (x = 0.5, y = 0.5, target = '') => move('robot_move', { x, y }, target);
+/** @param {string} id @param {number | null} robots @returns {import('../js/protocol.js').Ack} */
+const ack = (id, robots = 1, originalType = 'robot_move') => ({ kind: 'ack', originalType, id, robots });
+/** @param {string} id @param {string} code @returns {import('../js/protocol.js').Failure} */
+const error = (id, code, originalType = 'robot_move') => ({ kind: 'error', originalType, id, code, text: 'No' });
+
+test('sent, then received with the number of robots', () => {
+  const ledger = new Ledger('p-');
+  const id = send(ledger, setting('set_speed', 60, ''), 100);
+  assert.equal(ledger.rows[0].state, 'sent');
+  ledger.acked(ack(id, 2, 'set_speed'), 112);
+  assert.equal(ledger.rows[0].state, 'received');
+  assert.equal(ledger.rows[0].detail, 'received by relay, robots: 2 · 12 ms');
+});
+
+test('a held stick is one row, its release another', () => {
+  const ledger = new Ledger('p-');
+  for (let i = 0; i < 20; i++) ledger.acked(ack(send(ledger, drive(0.1 * (i % 10)), i * 50)), i * 50 + 2);
+  send(ledger, drive(0, 0), 1000);
+  send(ledger, drive(0.2, 0), 1050);
+  assert.deepEqual(ledger.rows.map((r) => [r.label, r.count]), [
+    ['Drive x 0.20, y 0.00', 1], ['Drive released', 1], ['Drive x 0.90, y 0.50', 20],
+  ]);
+});
+
+test('other robots and other commands have rows of their own', () => {
+  const ledger = new Ledger('p-');
+  send(ledger, drive(1, 0), 0);
+  send(ledger, drive(1, 0, 'robot_02'), 10);
+  send(ledger, move('camera_move', { x: 1, y: 0 }, ''), 20);
+  send(ledger, drive(1, 0), 30);
+  assert.deepEqual(ledger.rows.map((r) => [r.type, r.target, r.count]), [
+    ['camera_move', '', 1], ['robot_move', 'robot_02', 1], ['robot_move', '', 2],
+  ]);
+});
+
+test('an answer without id belongs to the oldest command of its type that waits', () => {
+  const ledger = new Ledger('p-');
+  send(ledger, drive(0, 0), 0);
+  send(ledger, drive(0, 0), 1);
+  ledger.acked(ack('', 1), 2);
+  assert.deepEqual(ledger.rows.map((r) => r.state), ['sent', 'received']);
+});
+
+test('an error shows its code, and stays countable in a row that goes on', () => {
+  const ledger = new Ledger('p-');
+  ledger.failed(error(send(ledger, drive(), 0), 'rate_limited'), 1, 1);
+  assert.equal(ledger.rows[0].detail, 'No (rate_limited)');
+  ledger.acked(ack(send(ledger, drive(), 50)), 51);
+  assert.deepEqual([ledger.rows.length, ledger.rows[0].state, ledger.rows[0].failures], [1, 'received', 1]);
+});
+
+test('a command may fail after it was received', () => {
+  const ledger = new Ledger('p-');
+  const id = send(ledger, drive(), 0);
+  ledger.acked(ack(id), 1);
+  ledger.failed(error(id, 'expired'), 600, 600);
+  assert.equal(ledger.rows[0].detail, 'No (expired)');
+});
+
+test('an error that belongs to no command is shown once and counted', () => {
+  const ledger = new Ledger('p-');
+  ledger.failed(error('', 'invalid_json', ''), 0, 0);
+  ledger.failed(error('', 'invalid_json', ''), 10, 10);
+  assert.deepEqual([ledger.rows.length, ledger.rows[0].count, ledger.rows[0].state], [1, 2, 'error']);
+});
+
+test('no answer after a second, and at once when the connection is lost', () => {
+  const ledger = new Ledger('p-');
+  send(ledger, drive(), 0);
+  assert.equal(ledger.expire(ANSWER_MS - 1), false);
+  assert.equal(ledger.expire(ANSWER_MS), true);
+  assert.equal(ledger.rows[0].detail, 'no answer');
+  send(ledger, setting('set_speed', 3, ''), 2000);
+  ledger.lost();
+  assert.equal(ledger.rows[0].detail, 'no answer (connection lost)');
+});
+
+test('rows and remembered commands are bounded', () => {
+  const ledger = new Ledger('p-');
+  for (let i = 0; i < 5000; i++) send(ledger, drive(0, 0), i);
+  assert.equal(ledger.rows.length, ROWS_MAX);
+  assert.ok(ledger.entries.size <= 1024);
+  assert.equal(new Set(ledger.rows.map((r) => r.key)).size, ROWS_MAX);
+});

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { createStore, isStale, ROBOTS_MAX, sortedRobots, STALE_MS } from '../js/store.js';
+
+/** @param {string} deviceId @param {Record<string, number>} metrics @param {object} [more] */
+const sample = (deviceId, metrics, more = {}) =>
+  /** @type {import('../js/protocol.js').Telemetry} */ ({
+    kind: 'telemetry', deviceId, deviceName: '', metrics, late: false, ...more,
+  });
+/** @param {string} deviceId @param {boolean} online */
+const presence = (deviceId, online) => /** @type {const} */ ({ kind: 'presence', deviceId, online });
+
+test('each value has the age of its own sample', () => {
+  const store = createStore();
+  store.apply(presence('a', true), 0);
+  store.apply(sample('a', { battery: 85, signal: 93 }), 1000);
+  store.apply(sample('a', { battery: 84 }), 4000);
+  const robot = store.state.robots.get('a');
+  assert.deepEqual(robot?.metrics.get('battery'), { value: 84, at: 4000 });
+  assert.deepEqual(robot?.metrics.get('signal'), { value: 93, at: 1000 });
+  assert.equal(robot?.metrics.get('cpu'), undefined);
+  assert.equal(robot?.lastAt, 4000);
+});
+
+test('a value is stale after a while, at once when its robot or the connection is gone', () => {
+  const store = createStore();
+  store.setConnection('connected');
+  store.apply(sample('a', { battery: 85 }), 1000);
+  const robot = store.state.robots.get('a');
+  assert.equal(isStale(store.state, robot, 1000, 1000 + STALE_MS - 1), false);
+  assert.equal(isStale(store.state, robot, 1000, 1000 + STALE_MS), true);
+  store.apply(presence('a', false), 1500);
+  assert.equal(isStale(store.state, robot, 1000, 1600), true);
+  store.apply(presence('a', true), 1700);
+  assert.equal(isStale(store.state, robot, 1000, 1800), false);
+  store.setConnection('disconnected');
+  assert.equal(isStale(store.state, robot, 1000, 1800), true);
+});
+
+test('late samples are history, and one that overtakes a disconnect brings nobody back', () => {
+  const store = createStore();
+  store.apply(presence('a', true), 0);
+  store.apply(sample('a', { battery: 1 }, { late: true }), 10);
+  assert.equal(store.state.robots.get('a')?.lastAt, null);
+  store.apply(presence('a', false), 20);
+  store.apply(sample('a', { battery: 85 }), 30);
+  assert.equal(store.state.robots.get('a')?.online, false);
+});
+
+test('after a reconnect only the robots that the relay lists are online', () => {
+  const store = createStore();
+  store.apply(presence('a', true), 0);
+  store.apply(presence('b', true), 0);
+  store.apply(sample('b', { cpu: 3 }), 5);
+  store.apply({ kind: 'greeting' }, 10);
+  store.apply(presence('a', true), 10);
+  assert.deepEqual(sortedRobots(store.state).map((r) => [r.id, r.online]), [['a', true], ['b', false]]);
+  assert.equal(store.state.robots.get('b')?.metrics.get('cpu')?.value, 3);
+});
+
+test('the shown robot is the selected one, else one that is online and stays', () => {
+  const store = createStore();
+  store.apply(presence('b', true), 0);
+  assert.equal(store.state.shown, 'b');
+  store.apply(presence('a', true), 0);
+  assert.equal(store.state.shown, 'b');
+  store.apply(presence('b', false), 0);
+  assert.equal(store.state.shown, 'a');
+  store.select('b');
+  store.apply(presence('a', true), 0);
+  assert.equal(store.state.shown, 'b');
+  store.select('');
+  assert.equal(store.state.shown, 'a');
+  store.apply(presence('a', false), 0);
+  assert.equal(store.state.shown, 'a', 'the last values stay visible');
+});
+
+test('a warning lasts until the relay has Redis again, or another relay speaks', () => {
+  const store = createStore();
+  store.setConnection('connected');
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: 'm' }, 0);
+  assert.deepEqual(store.state.warning, { relay: 'wsd-1', message: 'm' });
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: true, message: '' }, 0);
+  assert.equal(store.state.warning, null);
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: 'm' }, 0);
+  store.setConnection('disconnected');
+  assert.equal(store.state.warning, null);
+});
+
+test('the number of robots is bounded, and robots that are gone make room', () => {
+  const store = createStore();
+  for (let i = 0; i < ROBOTS_MAX + 5; i++) store.apply(presence(`r${i}`, true), 0);
+  assert.equal(store.state.robots.size, ROBOTS_MAX);
+  store.apply(presence('r7', false), 0);
+  store.apply(presence('new', true), 0);
+  assert.equal(store.state.robots.size, ROBOTS_MAX);
+  assert.ok(store.state.robots.has('new') && !store.state.robots.has('r7'));
+});
