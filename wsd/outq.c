@@ -1,0 +1,231 @@
+#include "wsd/outq.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CAP 4u
+#define KEEP_CAP  16u /* a larger array is freed once the queue has drained */
+#define MAX_ITEMS 4096u
+
+struct outq_item {
+    struct frame *frame;
+    int64_t deadline_ms;
+    uint32_t key;
+    uint8_t lane;
+};
+
+static bool counted(const struct outq_item *it)
+{
+    return it->lane != OUTQ_VIDEO;
+}
+
+static struct outq_item *at(struct outq *q, unsigned i)
+{
+    return &q->items[q->head + i];
+}
+
+static void drop(struct outq *q, unsigned i)
+{
+    struct outq_item *it = at(q, i);
+    if (counted(it))
+        q->bytes -= it->frame->len;
+    frame_unref(it->frame);
+    if (i == 0) {
+        q->head++;
+    } else {
+        memmove(it, it + 1, (q->count - i - 1u) * sizeof(*it));
+    }
+    q->count--;
+}
+
+static int reserve(struct outq *q)
+{
+    if (q->head + q->count < q->cap)
+        return 0;
+    if (q->head > 0) {
+        memmove(q->items, at(q, 0), q->count * sizeof(*q->items));
+        q->head = 0;
+        return 0;
+    }
+    unsigned cap = q->cap ? q->cap * 2u : FIRST_CAP;
+    if (cap > MAX_ITEMS)
+        return -1;
+    struct outq_item *items = realloc(q->items, cap * sizeof(*items));
+    if (items == NULL)
+        return -1;
+    q->items = items;
+    q->cap = (uint16_t)cap;
+    return 0;
+}
+
+/* The unsent item that a new one with this key makes obsolete, or -1. */
+static int find_obsolete(struct outq *q, enum outq_lane lane, uint32_t key)
+{
+    for (unsigned i = 0; i < q->count; i++) {
+        if (at(q, i)->lane == lane && at(q, i)->key == key)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool drop_oldest(struct outq *q, enum outq_lane lane)
+{
+    for (unsigned i = 0; i < q->count; i++) {
+        if (at(q, i)->lane == lane) {
+            drop(q, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fits(const struct outq *q, size_t len, size_t limit)
+{
+    return q->bytes + len <= limit && q->count < MAX_ITEMS;
+}
+
+/* Makes room for `len` bytes of `lane` at the cost of what is less urgent. */
+static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t limit, bool *thinned)
+{
+    while (!fits(q, len, limit)) {
+        if (drop_oldest(q, OUTQ_TELEMETRY)) {
+            *thinned = true;
+        } else if (lane == OUTQ_STOP && (drop_oldest(q, OUTQ_CONTROL) || drop_oldest(q, OUTQ_COMMAND))) {
+            *thinned = true;
+        } else {
+            return lane == OUTQ_STOP;
+        }
+    }
+    return true;
+}
+
+static void replace(struct outq *q, unsigned i, struct frame *f, int64_t deadline_ms)
+{
+    struct outq_item *it = at(q, i);
+    if (counted(it))
+        q->bytes += f->len - it->frame->len;
+    frame_unref(it->frame);
+    it->frame = frame_ref(f);
+    it->deadline_ms = deadline_ms;
+}
+
+static void insert(struct outq *q, const struct outq_item *item)
+{
+    unsigned i = q->count;
+    while (i > 0 && at(q, i - 1)->lane > item->lane)
+        i--;
+    memmove(at(q, i) + 1, at(q, i), (q->count - i) * sizeof(*item));
+    *at(q, i) = *item;
+    q->count++;
+    if (counted(item))
+        q->bytes += item->frame->len;
+}
+
+enum outq_result outq_push(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms,
+                           bool slow, size_t limit)
+{
+    bool latest_wins = key != 0 && (lane != OUTQ_TELEMETRY || slow);
+    int obsolete = latest_wins ? find_obsolete(q, lane, key) : -1;
+    if (obsolete >= 0) {
+        replace(q, (unsigned)obsolete, f, deadline_ms);
+        return OUTQ_REPLACED;
+    }
+    bool thinned = false;
+    if (lane != OUTQ_VIDEO && !make_room(q, lane, f->len, limit, &thinned))
+        return OUTQ_REFUSED;
+    if (reserve(q) != 0)
+        return OUTQ_REFUSED;
+    struct outq_item item = {.frame = frame_ref(f), .deadline_ms = deadline_ms, .key = key, .lane = (uint8_t)lane};
+    insert(q, &item);
+    return thinned ? OUTQ_THINNED : OUTQ_QUEUED;
+}
+
+static void after_drain(struct outq *q)
+{
+    if (q->count > 0)
+        return;
+    q->head = 0;
+    if (q->cap > KEEP_CAP) {
+        free(q->items);
+        q->items = NULL;
+        q->cap = 0;
+    }
+}
+
+static void drop_expired(struct outq *q, int64_t now_ms, struct outq_counts *counts)
+{
+    while (q->count > 0 && at(q, 0)->deadline_ms != 0 && at(q, 0)->deadline_ms < now_ms) {
+        counts->expired[at(q, 0)->lane]++;
+        drop(q, 0);
+    }
+}
+
+/* The next fragment of a message that is too long for one piece. */
+static size_t take_segment(struct outq *q, const uint8_t **bytes, struct frame **hold)
+{
+    size_t end = frame_segment_end(q->partial, q->partial_at);
+    size_t n = end - q->partial_at;
+    *bytes = q->partial->bytes + q->partial_at;
+    *hold = frame_ref(q->partial);
+    q->partial_at = (uint32_t)end;
+    if (end == q->partial->len) {
+        frame_unref(q->partial);
+        q->partial = NULL;
+        q->partial_at = 0;
+    }
+    return n;
+}
+
+size_t outq_take(struct outq *q, int64_t now_ms, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold,
+                 struct outq_counts *counts)
+{
+    assert(cap >= FRAME_SEGMENT);
+    *hold = NULL;
+    *bytes = buf;
+    if (q->partial != NULL)
+        return take_segment(q, bytes, hold);
+    size_t n = 0;
+    for (;;) {
+        drop_expired(q, now_ms, counts);
+        if (q->count == 0)
+            break;
+        struct frame *f = at(q, 0)->frame;
+        if (n > 0 && n + f->len > cap)
+            break;
+        if (n == 0 && (q->count == 1 || f->len > FRAME_SEGMENT)) {
+            /* One message, or a long one: sent from where it is, without a copy. */
+            q->partial = frame_ref(f);
+            drop(q, 0);
+            after_drain(q);
+            return take_segment(q, bytes, hold);
+        }
+        memcpy(buf + n, f->bytes, f->len);
+        n += f->len;
+        drop(q, 0);
+    }
+    after_drain(q);
+    return n;
+}
+
+bool outq_empty(const struct outq *q)
+{
+    return q->count == 0 && q->partial == NULL;
+}
+
+void outq_clear(struct outq *q)
+{
+    while (q->count > 0)
+        drop(q, 0);
+    free(q->items);
+    frame_unref(q->partial);
+    memset(q, 0, sizeof(*q));
+}
+
+uint32_t outq_key(const char *text, size_t len)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (uint8_t)text[i]) * 16777619u;
+    return h ? h : 1u;
+}

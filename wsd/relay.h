@@ -1,0 +1,43 @@
+/* Who gets a message, how urgent it is and how long it is worth delivering: decisions only. Pure. */
+#ifndef TELERELAY_RELAY_H
+#define TELERELAY_RELAY_H
+
+#include "common/conf.h"
+#include "common/msg.h"
+#include "wsd/outq.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A robot's clock may be this far ahead of ours before its time stamps count as wrong. */
+#define RELAY_AHEAD_MS 2000
+
+struct relay_route {
+    enum outq_lane lane;
+    uint32_t key; /* not 0: a newer one replaces an unsent older one */
+    int ttl_ms;
+};
+
+/* How a command travels to a robot. */
+struct relay_route relay_command_route(const struct conf_wsd *conf, enum msg_type type);
+
+/* The largest message, in bytes, that this sender may send at all. */
+size_t relay_message_max(const struct conf_wsd *conf, enum msg_sender from);
+
+/* Whether a message of this length can only be video: anything else of a robot is smaller. */
+bool relay_only_video_is_that_long(const struct conf_wsd *conf, enum msg_sender from, size_t len);
+
+/* Cheap look at a long message before it is parsed: does it have the few members of a video frame? */
+bool relay_looks_like_video(const char *text, size_t len);
+
+/* The time to store a sample under: the robot's own when it can be right, else -1 (that of arrival). */
+int64_t relay_sample_time(const struct msg *m, int64_t now_ms);
+
+/* A motion that stops: both axes at zero. */
+bool relay_is_zero_motion(const struct msg *m);
+
+/* The last path segment of what robots and websites may ask for: /ws/telemetry and /ws/telemetry/. */
+bool relay_path_valid(const char *path, size_t len);
+
+#endif

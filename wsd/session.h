@@ -1,0 +1,54 @@
+/* One peer: a robot or a website, from its upgrade to its end. Owned by ws.c, inside libwebsockets' connection. */
+#ifndef TELERELAY_SESSION_H
+#define TELERELAY_SESSION_H
+
+#include "common/msg.h"
+#include "wsd/limit.h"
+#include "wsd/outq.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lws;
+struct robot; /* hub.c */
+
+/* Close codes of our own (RFC 6455, 7.4.2: 4000–4999 are private) and those of the standard that we use. */
+enum session_close {
+    SESSION_GOING_AWAY = 1001,
+    SESSION_POLICY = 1008, /* floods */
+    SESSION_TOO_BIG = 1009,
+    SESSION_REPLACED = 4001, /* a newer connection of the same robot */
+    SESSION_BLOCKED = 4008,  /* did not read for too long */
+    SESSION_SLOW = 4009      /* did not finish a message in time */
+};
+
+/* All zero until ws.c has filled it. Small: ten thousand idle ones are normal. */
+struct session {
+    struct lws *wsi;
+    enum msg_sender from;  /* MSG_FROM_WEBSITE or MSG_FROM_ROBOT */
+    struct robot *robot;   /* a robot's place in the hub; NULL for a website, or once replaced */
+
+    /* the hub's */
+    struct session *prev, *next; /* websites */
+    bool listed;                 /* has been told who is online */
+    bool greeted;
+    bool moving;                 /* the last motion it sent was not zero */
+    struct limit limit;
+
+    /* ws.c's */
+    struct outq q;
+    bool dirty;                  /* on the list of those with something to send */
+    bool watched;                /* on the list of those with a deadline */
+    bool ended;                  /* being closed: nothing from it counts any more */
+    uint8_t rx_fragments;        /* WebSocket frames of the message so far */
+    uint16_t close_code;         /* not 0: close once the queue is empty */
+    uint32_t rx_len, rx_cap;
+    char *rx;                    /* a message that came in pieces */
+    struct session *next_dirty;
+    struct session *watch_prev, *watch_next;
+    int64_t rx_since_ms;         /* when the message in `rx` began; 0: none */
+    int64_t blocked_since_ms;    /* since when the peer takes nothing; 0: it does */
+    int64_t close_by_ms;         /* when closing has to be over; 0: not closing */
+};
+
+#endif

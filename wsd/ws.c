@@ -1,0 +1,589 @@
+#include "wsd/ws.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "wsd/hub.h"
+#include "wsd/relay.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <libwebsockets.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#define SEND_BUFFER    32768 /* bytes in the kernel per connection: a blocked peer holds little */
+#define RX_BUFFER      256   /* bytes per connection; longer messages come in pieces, which are joined */
+#define RX_FIRST       1024u /* bytes, first allocation for a message in pieces */
+#define CLOSE_MS       2000  /* for the peer to take the close frame */
+#define TICK_S         0.1
+#define HANDSHAKE_S    5
+#define LWS_LOG_PER_S  10
+#define RESERVED_FDS   64u /* beside connections: log, Redis, listening, loop */
+
+struct ws {
+    struct ev_loop *loop;
+    const struct conf *conf;
+    struct metrics *metrics;
+    struct hub *hub;
+    struct lws_context *lws;
+    struct session *dirty;   /* with something to send */
+    struct session *watched; /* with a deadline */
+    unsigned connections;    /* of any state, upgraded or not */
+    unsigned max_connections;
+    bool draining;
+    char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" when TCP */
+    ev_timer tick;
+    struct outq_counts expired;
+    lws_retry_bo_t keep_alive;
+    uint8_t gather[FRAME_SEGMENT]; /* messages joined for one write */
+};
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+static const struct lws_protocols protocols[] = {
+    {.name = "telerelay",
+     .callback = callback,
+     .per_session_data_size = sizeof(struct session),
+     .rx_buffer_size = RX_BUFFER,
+     .tx_packet_size = FRAME_SEGMENT},
+    {.name = NULL},
+};
+
+/* --- lists --------------------------------------------------------------------------------- */
+
+static void watch(struct ws *w, struct session *s)
+{
+    if (s->watched)
+        return;
+    s->watched = true;
+    DL_APPEND2(w->watched, s, watch_prev, watch_next);
+}
+
+static void unwatch(struct ws *w, struct session *s)
+{
+    if (!s->watched)
+        return;
+    s->watched = false;
+    DL_DELETE2(w->watched, s, watch_prev, watch_next);
+}
+
+static void mark_dirty(struct ws *w, struct session *s)
+{
+    if (s->dirty)
+        return;
+    s->dirty = true;
+    s->next_dirty = w->dirty;
+    w->dirty = s;
+}
+
+static void unmark_dirty(struct ws *w, struct session *s)
+{
+    if (!s->dirty)
+        return;
+    for (struct session **at = &w->dirty; *at != NULL; at = &(*at)->next_dirty) {
+        if (*at == s) {
+            *at = s->next_dirty;
+            break;
+        }
+    }
+    s->dirty = false;
+}
+
+/* --- sending ------------------------------------------------------------------------------- */
+
+enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
+                         int64_t deadline_ms)
+{
+    if (s->ended)
+        return OUTQ_QUEUED; /* it goes; nothing is owed to it */
+    size_t limit = (size_t)w->conf->wsd.queue_bytes;
+    bool slow = s->blocked_since_ms != 0;
+    if (!slow && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
+        /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
+        mark_dirty(w, s);
+        ws_flush(w);
+        slow = s->blocked_since_ms != 0;
+    }
+    enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
+    mark_dirty(w, s);
+    return result;
+}
+
+/* Outside of libwebsockets' callbacks a connection can only be ended through its loop. */
+static void kill_soon(struct ws *w, struct session *s)
+{
+    s->ended = true;
+    outq_clear(&s->q);
+    lws_set_timeout(s->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+    lws_cancel_service(w->lws);
+}
+
+void ws_close(struct ws *w, struct session *s, enum session_close code)
+{
+    if (s->ended)
+        return;
+    s->ended = true;
+    s->close_code = (uint16_t)code;
+    s->close_by_ms = clock_mono_ms() + CLOSE_MS;
+    watch(w, s);
+    mark_dirty(w, s);
+}
+
+static void set_blocked(struct ws *w, struct session *s)
+{
+    if (s->blocked_since_ms == 0)
+        s->blocked_since_ms = clock_mono_ms();
+    watch(w, s);
+    lws_callback_on_writable(s->wsi);
+}
+
+/* Sends what the socket takes. -1 when the connection is dead. */
+static int flush_session(struct ws *w, struct session *s)
+{
+    int64_t now = clock_mono_ms();
+    while (!outq_empty(&s->q)) {
+        const uint8_t *bytes;
+        struct frame *hold;
+        if (lws_partial_buffered(s->wsi)) {
+            set_blocked(w, s);
+            return 0;
+        }
+        size_t n = outq_take(&s->q, now, w->gather, sizeof(w->gather), &bytes, &hold, &w->expired);
+        /* The bytes are framed already; with this kind libwebsockets sends them as they are. */
+        int rc = n ? lws_write(s->wsi, (unsigned char *)(uintptr_t)bytes, n, LWS_WRITE_HTTP) : 0;
+        frame_unref(hold);
+        if (rc < 0)
+            return -1;
+    }
+    if (lws_partial_buffered(s->wsi)) {
+        set_blocked(w, s);
+        return 0;
+    }
+    s->blocked_since_ms = 0;
+    if (s->close_code != 0)
+        lws_callback_on_writable(s->wsi);
+    return 0;
+}
+
+void ws_flush(struct ws *w)
+{
+    struct session *s;
+    while ((s = w->dirty) != NULL) {
+        w->dirty = s->next_dirty;
+        s->dirty = false;
+        if (flush_session(w, s) != 0)
+            kill_soon(w, s);
+    }
+    w->metrics->commands_expired_total += w->expired.expired[OUTQ_COMMAND];
+    memset(&w->expired, 0, sizeof(w->expired));
+}
+
+static int on_writable(struct ws *w, struct session *s)
+{
+    if (s->blocked_since_ms != 0)
+        s->blocked_since_ms = clock_mono_ms(); /* it took something */
+    if (flush_session(w, s) != 0)
+        return -1;
+    if (s->close_code == 0 || !outq_empty(&s->q) || lws_partial_buffered(s->wsi))
+        return 0;
+    lws_close_reason(s->wsi, (enum lws_close_status)s->close_code, NULL, 0);
+    return -1;
+}
+
+/* --- receiving ----------------------------------------------------------------------------- */
+
+static void end_message(struct session *s)
+{
+    free(s->rx);
+    s->rx = NULL;
+    s->rx_len = s->rx_cap = 0;
+    s->rx_fragments = 0;
+    s->rx_since_ms = 0;
+}
+
+static int join(struct session *s, const char *piece, size_t len, size_t max)
+{
+    size_t need = s->rx_len + len;
+    if (need > s->rx_cap) {
+        size_t cap = s->rx_cap ? s->rx_cap * 2u : RX_FIRST;
+        while (cap < need)
+            cap *= 2;
+        if (cap > max)
+            cap = max;
+        char *rx = realloc(s->rx, cap);
+        if (rx == NULL)
+            return -1;
+        s->rx = rx;
+        s->rx_cap = (uint32_t)cap;
+    }
+    memcpy(s->rx + s->rx_len, piece, len);
+    s->rx_len += (uint32_t)len;
+    return 0;
+}
+
+static void on_receive(struct ws *w, struct session *s, const char *piece, size_t len)
+{
+    const struct conf_wsd *conf = &w->conf->wsd;
+    bool frame_ends = lws_remaining_packet_payload(s->wsi) == 0;
+    bool ends = lws_is_final_fragment(s->wsi) != 0;
+    if (s->ended)
+        return;
+    size_t max = relay_message_max(conf, s->from);
+    if (s->rx_len + len > max || lws_remaining_packet_payload(s->wsi) > max - s->rx_len - len) {
+        end_message(s);
+        hub_bad_message(w->hub, s, MSG_TOO_LARGE, NULL);
+        return;
+    }
+    if (lws_frame_is_binary(s->wsi)) {
+        if (frame_ends)
+            hub_bad_message(w->hub, s, MSG_INVALID_MESSAGE, "binary frames are not accepted; send JSON as text");
+        return;
+    }
+    if (ends && s->rx_len == 0) {
+        hub_message(w->hub, s, piece, len);
+        return;
+    }
+    if (s->rx_since_ms == 0) {
+        s->rx_since_ms = clock_mono_ms();
+        watch(w, s);
+    }
+    if (frame_ends && ++s->rx_fragments > conf->fragments) {
+        end_message(s);
+        hub_bad_message(w->hub, s, MSG_TOO_LARGE, "too many fragments");
+        return;
+    }
+    if (join(s, piece, len, max) != 0) {
+        end_message(s);
+        hub_bad_message(w->hub, s, MSG_TOO_LARGE, "out of memory");
+        return;
+    }
+    if (ends) {
+        hub_message(w->hub, s, s->rx, s->rx_len);
+        end_message(s);
+    }
+}
+
+/* --- opening and closing ------------------------------------------------------------------- */
+
+enum request_kind { REQUEST_BAD, REQUEST_WEBSITE, REQUEST_ROBOT };
+
+/* Reads the query. device_id holds MSG_DEVICE_ID_MAX + 1 bytes. */
+static enum request_kind read_query(struct lws *wsi, char *device_id)
+{
+    static const char name[] = "device_id";
+    const size_t name_len = sizeof(name) - 1;
+    char arg[MSG_DEVICE_ID_MAX + sizeof(name) + 2];
+    for (int i = 0;; i++) {
+        int total = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (total <= 0)
+            return REQUEST_WEBSITE;
+        char start[sizeof(name) + 1];
+        int n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (n < 0) {
+            /* Longer than any valid one; what matters is whether it is the device id. */
+            const char *value = lws_get_urlarg_by_name(wsi, "device_id=", start, sizeof(start));
+            if (value != NULL)
+                return REQUEST_BAD;
+            continue;
+        }
+        if ((size_t)n < name_len || memcmp(arg, name, name_len) != 0)
+            continue;
+        if ((size_t)n == name_len)
+            return REQUEST_BAD;
+        if (arg[name_len] != '=')
+            continue;
+        size_t id_len = (size_t)n - name_len - 1;
+        if (!msg_device_id_valid(arg + name_len + 1, id_len))
+            return REQUEST_BAD;
+        memcpy(device_id, arg + name_len + 1, id_len);
+        device_id[id_len] = '\0';
+        return REQUEST_ROBOT;
+    }
+}
+
+static int refuse(struct ws *w, struct lws *wsi, unsigned status, const char *text)
+{
+    w->metrics->connections_refused_total++;
+    return lws_return_http_status(wsi, status, text) < 0 ? -1 : 1;
+}
+
+/* 0: go on; 1: refused with a status; -1: hang up. */
+static int on_upgrade(struct ws *w, struct lws *wsi)
+{
+    char device_id[MSG_DEVICE_ID_MAX + 1];
+    char path[32];
+    int n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
+    if (n <= 0 || !relay_path_valid(path, (size_t)n))
+        return refuse(w, wsi, HTTP_STATUS_NOT_FOUND, NULL);
+    if (read_query(wsi, device_id) == REQUEST_BAD)
+        return refuse(w, wsi, HTTP_STATUS_BAD_REQUEST,
+                      "device_id must be 1 to 64 letters, digits, '_', '.' or '-'");
+    if (w->draining)
+        return refuse(w, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "this relay is shutting down");
+    return 0;
+}
+
+static int on_established(struct ws *w, struct lws *wsi, struct session *s)
+{
+    char device_id[MSG_DEVICE_ID_MAX + 1];
+    int size = SEND_BUFFER;
+    unsigned timeout_ms = (unsigned)w->conf->wsd.hangup_s * 1000u;
+    int fd = lws_get_socket_fd(wsi);
+    memset(s, 0, sizeof(*s));
+    s->wsi = wsi;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    if (w->unix_path[0] == '\0')
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+    enum request_kind kind = read_query(wsi, device_id);
+    if (kind == REQUEST_BAD)
+        return -1;
+    return hub_opened(w->hub, s, kind == REQUEST_ROBOT ? device_id : NULL);
+}
+
+static void on_closed(struct ws *w, struct session *s)
+{
+    s->ended = true;
+    unmark_dirty(w, s);
+    unwatch(w, s);
+    end_message(s);
+    outq_clear(&s->q);
+    hub_closed(w->hub, s);
+    unmark_dirty(w, s); /* whatever the hub still had to say */
+    outq_clear(&s->q);
+}
+
+static int on_http(struct ws *w, struct lws *wsi)
+{
+    int rc = refuse(w, wsi, HTTP_STATUS_NOT_FOUND, "this is a WebSocket server: GET /ws/telemetry/ with Upgrade");
+    return rc < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct ws *w = lws_context_user(lws_get_context(wsi));
+    struct session *s = user;
+    switch (reason) {
+    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+        if (w->connections >= w->max_connections) {
+            w->metrics->connections_refused_total++;
+            return -1;
+        }
+        return 0;
+    case LWS_CALLBACK_WSI_CREATE:
+        w->connections++;
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        w->connections--;
+        return 0;
+    case LWS_CALLBACK_HTTP:
+        return on_http(w, wsi);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return on_upgrade(w, wsi);
+    case LWS_CALLBACK_ESTABLISHED:
+        return on_established(w, wsi, s);
+    case LWS_CALLBACK_RECEIVE:
+        on_receive(w, s, in, len);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return on_writable(w, s);
+    case LWS_CALLBACK_CLOSED:
+        on_closed(w, s);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+/* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
+static void close_blocked(struct ws *w, struct session *s)
+{
+    unsigned char frame[] = {0x88, 2, SESSION_BLOCKED >> 8, SESSION_BLOCKED & 0xff};
+    w->metrics->connections_blocked_closed_total++;
+    log_warn("blocked", log_int("for_ms", w->conf->wsd.blocked_ms));
+    s->ended = true;
+    outq_clear(&s->q);
+    s->close_by_ms = clock_mono_ms() + CLOSE_MS;
+    if (lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0)
+        kill_soon(w, s);
+}
+
+static void check_deadlines(struct ws *w, struct session *s, int64_t now)
+{
+    const struct conf_wsd *conf = &w->conf->wsd;
+    if (s->close_by_ms != 0) {
+        if (now >= s->close_by_ms)
+            kill_soon(w, s);
+    } else if (s->rx_since_ms != 0 && now - s->rx_since_ms > conf->message_ms) {
+        hub_bad_message(w->hub, s, MSG_INVALID_MESSAGE, "the message was not completed in time");
+        ws_close(w, s, SESSION_SLOW);
+    } else if (s->blocked_since_ms != 0 && now - s->blocked_since_ms > conf->blocked_ms) {
+        close_blocked(w, s);
+    } else if (s->rx_since_ms == 0 && s->blocked_since_ms == 0) {
+        unwatch(w, s);
+    }
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct ws *w = timer->data;
+    struct session *s, *next;
+    int64_t now = clock_mono_ms();
+    DL_FOREACH_SAFE2 (w->watched, s, next, watch_next)
+        check_deadlines(w, s, now);
+}
+
+/* --- start and end ------------------------------------------------------------------------- */
+
+/* libwebsockets' own log: warnings and errors, a few per second at most. */
+static void on_lws_log(int level, const char *line)
+{
+    static int64_t second;
+    static int lines;
+    int64_t now = clock_mono_ms() / 1000;
+    if (now != second) {
+        second = now;
+        lines = 0;
+    }
+    if (lines++ >= LWS_LOG_PER_S)
+        return;
+    char text[200];
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
+    if (level == LLL_ERR)
+        log_error("libwebsockets", log_str("text", text));
+    else
+        log_warn("libwebsockets", log_str("text", text));
+}
+
+/* A socket that a killed relay left behind is removed; one that answers is another relay's. */
+static int claim_unix_path(const char *path, char *why, size_t why_cap)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct stat st;
+    if (strlen(path) >= sizeof(addr.sun_path)) {
+        snprintf(why, why_cap, "%s is longer than %zu bytes", path, sizeof(addr.sun_path) - 1);
+        return -1;
+    }
+    memcpy(addr.sun_path, path, strlen(path));
+    if (lstat(path, &st) != 0)
+        return 0;
+    int fd = S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    if (fd < 0) {
+        snprintf(why, why_cap, "%s exists and is no socket", path);
+        return -1;
+    }
+    int rc = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+    close(fd);
+    if (rc == 0) {
+        snprintf(why, why_cap, "%s is in use by another process", path);
+        return -1;
+    }
+    unlink(path);
+    return 0;
+}
+
+static unsigned connection_limit(const struct conf *conf)
+{
+    struct rlimit files = {0};
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max < 1000000 ? files.rlim_max : 1000000;
+    setrlimit(RLIMIT_NOFILE, &files);
+    unsigned most = (unsigned)(files.rlim_cur / 10 * 9);
+    most = most > RESERVED_FDS ? most - RESERVED_FDS : 1;
+    unsigned wanted = (unsigned)conf->wsd.max_connections;
+    return wanted == 0 || wanted > most ? most : wanted;
+}
+
+static int listen_on(struct ws *w, char *why, size_t why_cap)
+{
+    static void *loops[1];
+    const char *path = NULL;
+    char host[64];
+    int port = 0;
+    if (conf_parse_address(w->conf->wsd.listen, &path, host, &port) != 0 ||
+        (path != NULL && claim_unix_path(path, why, why_cap) != 0))
+        return -1;
+    loops[0] = w->loop;
+    w->keep_alive.secs_since_valid_ping = (uint16_t)w->conf->wsd.ping_s;
+    w->keep_alive.secs_since_valid_hangup = (uint16_t)w->conf->wsd.hangup_s;
+    struct lws_context_creation_info info = {
+        .port = port,
+        .iface = path ? path : host,
+        .protocols = protocols,
+        .user = w,
+        .foreign_loops = loops,
+        .retry_and_idle_policy = &w->keep_alive,
+        .fd_limit_per_thread = w->max_connections + RESERVED_FDS,
+        .pt_serv_buf_size = 4096,
+        .timeout_secs = HANDSHAKE_S,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6 |
+                   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | (path ? LWS_SERVER_OPTION_UNIX_SOCK : 0),
+    };
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    mode_t mask = umask(0117); /* the socket is for its owner and group: nginx */
+    w->lws = lws_create_context(&info);
+    umask(mask);
+    if (w->lws == NULL) {
+        snprintf(why, why_cap, "cannot listen on %s: %s", w->conf->wsd.listen, strerror(errno));
+        return -1;
+    }
+    if (path != NULL)
+        memcpy(w->unix_path, path, strlen(path) + 1);
+    return 0;
+}
+
+struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metrics *metrics, struct hub *hub,
+                     char *why, size_t why_cap)
+{
+    struct ws *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        snprintf(why, why_cap, "out of memory");
+        return NULL;
+    }
+    w->loop = loop;
+    w->conf = conf;
+    w->metrics = metrics;
+    w->hub = hub;
+    w->max_connections = connection_limit(conf);
+    if (listen_on(w, why, why_cap) != 0) {
+        free(w);
+        return NULL;
+    }
+    ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
+    w->tick.data = w;
+    ev_timer_start(loop, &w->tick);
+    return w;
+}
+
+void ws_destroy(struct ws *w)
+{
+    if (w == NULL)
+        return;
+    ev_timer_stop(w->loop, &w->tick);
+    lws_context_destroy(w->lws);
+    if (w->unix_path[0] != '\0')
+        unlink(w->unix_path);
+    free(w);
+}
+
+unsigned ws_connections(const struct ws *w)
+{
+    return w->connections;
+}
+
+void ws_drain(struct ws *w)
+{
+    w->draining = true;
+    hub_leave(w->hub);
+}
