@@ -11,6 +11,7 @@
  *   tr:owned:INST    set      device ids connected to that instance
  *   tr:conn          counter  connection numbers; the higher is the newer
  *   tr:pseq          counter  presence events
+ *   tr:beat          hash     at: last sign of life of any relay; hold: no lease counts as over before; ms
  *   tr:metrics:NAME  string   a relay's metrics as Prometheus text; expires
  *
  * INSTANCE is NAME#NONCE (the relay's configured name, a random number per start), RELAY the name.
@@ -20,7 +21,7 @@
  *   tr/up/tel/ID     telemetry_update, the JSON text that every website gets
  *   tr/up/status/ID  robot_status, likewise
  *   tr/up/video/ID   video_frame, likewise
- *   tr/pres          presence event: "PSEQ up|down CONN SINCE_MS ID"
+ *   tr/pres          presence event: "PSEQ up|down CONN ID"
  *   tr/relay/INST    to one relay: "kick CONN ID", or "probe N" (its own, to see whether Redis relays)
  */
 #ifndef TELERELAY_RKEY_H
@@ -44,6 +45,7 @@
 #define RCHAN_PRESENCE "tr/pres"
 #define RCHAN_COMMAND_PREFIX "tr/cmd/"
 #define RCHAN_RELAY_PREFIX "tr/relay/"
+#define RCHAN_UPSTREAM_PATTERN "tr/up/*" /* all that robots say */
 #define RCHAN_TELEMETRY_PREFIX "tr/up/tel/"
 #define RCHAN_STATUS_PREFIX "tr/up/status/"
 #define RCHAN_VIDEO_PREFIX "tr/up/video/"
