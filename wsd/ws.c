@@ -24,6 +24,7 @@
 #define RX_FIRST       1024u /* bytes, first allocation for a message in pieces */
 #define CLOSE_MS       2000  /* for the peer to take the close frame */
 #define TICK_S         0.1
+#define HEADER_MAX     4096 /* bytes of all headers of a request */
 #define HANDSHAKE_S    5
 #define LWS_LOG_PER_S  10
 #define RESERVED_FDS   64u /* beside connections: log, Redis, listening, loop */
@@ -278,35 +279,23 @@ enum request_kind { REQUEST_BAD, REQUEST_WEBSITE, REQUEST_ROBOT };
 /* Reads the query. device_id holds MSG_DEVICE_ID_MAX + 1 bytes. */
 static enum request_kind read_query(struct lws *wsi, char *device_id)
 {
-    static const char name[] = "device_id";
+    static const char name[] = "device_id=";
     const size_t name_len = sizeof(name) - 1;
-    char arg[MSG_DEVICE_ID_MAX + sizeof(name) + 2];
-    for (int i = 0;; i++) {
-        int total = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
-        if (total <= 0)
-            return REQUEST_WEBSITE;
-        char start[sizeof(name) + 1];
-        int n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i);
-        if (n < 0) {
-            /* Longer than any valid one; what matters is whether it is the device id. */
-            const char *value = lws_get_urlarg_by_name(wsi, "device_id=", start, sizeof(start));
-            if (value != NULL)
-                return REQUEST_BAD;
-            continue;
-        }
-        if ((size_t)n < name_len || memcmp(arg, name, name_len) != 0)
-            continue;
-        if ((size_t)n == name_len)
+    char arg[HEADER_MAX];
+    int n;
+    for (int i = 0; (n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i)) > 0; i++) {
+        size_t len = (size_t)n;
+        if (len == name_len - 1 && memcmp(arg, name, len) == 0)
             return REQUEST_BAD;
-        if (arg[name_len] != '=')
+        if (len < name_len || memcmp(arg, name, name_len) != 0)
             continue;
-        size_t id_len = (size_t)n - name_len - 1;
-        if (!msg_device_id_valid(arg + name_len + 1, id_len))
+        if (!msg_device_id_valid(arg + name_len, len - name_len))
             return REQUEST_BAD;
-        memcpy(device_id, arg + name_len + 1, id_len);
-        device_id[id_len] = '\0';
+        memcpy(device_id, arg + name_len, len - name_len);
+        device_id[len - name_len] = '\0';
         return REQUEST_ROBOT;
     }
+    return REQUEST_WEBSITE;
 }
 
 static int refuse(struct ws *w, struct lws *wsi, unsigned status, const char *text)
@@ -526,6 +515,7 @@ static int listen_on(struct ws *w, char *why, size_t why_cap)
         .retry_and_idle_policy = &w->keep_alive,
         .fd_limit_per_thread = w->max_connections + RESERVED_FDS,
         .pt_serv_buf_size = 4096,
+        .max_http_header_data = HEADER_MAX,
         .timeout_secs = HANDSHAKE_S,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6 |
                    LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | (path ? LWS_SERVER_OPTION_UNIX_SOCK : 0),
