@@ -349,7 +349,7 @@ static void identify(const json_t *doc, struct msg_fault *fault)
     size_t len = json_string_length(type);
     bool printable = text != NULL && len < sizeof fault->original_type;
     for (size_t i = 0; printable && i < len; i++)
-        printable = text[i] > 0x20 && text[i] < 0x7f;
+        printable = text[i] >= 0x20 && text[i] < 0x7f;
     if (printable)
         memcpy(fault->original_type, text, len + 1);
     text = json_string_value(id);
