@@ -117,7 +117,8 @@ static struct request *start_script(struct bus *b, enum op op, enum script scrip
     argv[0] = ARG("EVALSHA");
     argv[1] = ARGN(b->sha[script], 40);
     argv[2] = ARG("0");
-    memcpy(argv + 3, args, n * sizeof(*args));
+    if (n > 0)
+        memcpy(argv + 3, args, n * sizeof(*args));
     return start(b, op, argv, 3 + n);
 }
 
