@@ -109,7 +109,7 @@ $(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua)
 	  printf 'static const char script_%s[] =\n' "$$(basename $$f .lua)"; \
 	  sed -e '/^[[:space:]]*--/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $$f; \
 	  printf '    ;\n'; done; } > $@
-$(BUILD)/obj/wsd/bus_redis.o $(BUILD)/obj/wsd/bus_scripts.o: $(GEN)/wsd_scripts.h
+$(BUILD)/obj/wsd/bus_link.o: $(GEN)/wsd_scripts.h
 
 .SECONDEXPANSION:
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(filter $(BUILD)/lib/lib$$(call component,$$*).a,$(LIBS)) $(BUILD)/lib/libcommon.a
