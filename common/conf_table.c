@@ -62,10 +62,10 @@ const struct conf_key conf_table[] = {
 
     {"api", "listen", CONF_ADDRESS, AT(api, listen), "unix:/run/telerelay/api.sock", 1, 0, NULL, FIXED,
      "where FastCGI requests arrive: unix:/path or HOST:PORT; unused when a socket unit passes one"},
-    {"api", "workers", CONF_INT, AT(api, workers), "4", 1, 64, "processes", FIXED, "requests served at a time"},
-    {"api", "redis_ms", CONF_INT, AT(api, redis_ms), "500", 10, 60000, "ms", FIXED,
+    {"api", "workers", CONF_INT, AT(api, workers), "4", 1, 64, "processes", RELOAD, "requests served at a time"},
+    {"api", "redis_ms", CONF_INT, AT(api, redis_ms), "500", 10, 60000, "ms", RELOAD,
      "time for connecting to Redis, and for one answer"},
-    {"api", "request_s", CONF_INT, AT(api, request_s), "10", 1, 600, "s", FIXED, "time for one request, all in"},
+    {"api", "request_s", CONF_INT, AT(api, request_s), "10", 1, 600, "s", RELOAD, "time for one request, all in"},
     {"api", "log_level", CONF_LEVEL, AT(api, log_level), "info", 1, 0, NULL, RELOAD,
      "least level that is logged: debug, info, warn, error"},
 

@@ -1,0 +1,34 @@
+/*
+ * Where a walk through a history stands: the last sample that was given out, in the total order of
+ * (ms, seq, device id). One position is enough for any number of devices, and it stays valid while
+ * samples arrive or are trimmed. Pure.
+ *
+ * The text is opaque, URL-safe and checked (a checksum against mistakes, not against forgery: a
+ * cursor gives no right that its query does not have).
+ */
+#ifndef TELERELAY_FCGI_CURSOR_H
+#define TELERELAY_FCGI_CURSOR_H
+
+#include "common/msg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CURSOR_TEXT_MAX 160 /* with the NUL */
+
+struct cursor {
+    bool descending;                        /* the walk's direction */
+    uint64_t ms, seq;                       /* the last sample's id … */
+    char device_id[MSG_DEVICE_ID_MAX + 1];  /* … and device */
+    bool has_from, has_to;                  /* the walk began with a lower, an upper bound … */
+    int64_t from_ms, to_ms;                 /* … which was this then; 0 when it has none */
+};
+
+/* NUL-terminated; returns its length. */
+size_t cursor_encode(char out[CURSOR_TEXT_MAX], const struct cursor *c);
+
+/* 0, or -1 with *c unchanged. Accepts exactly what cursor_encode writes. */
+int cursor_decode(const char *text, size_t len, struct cursor *c);
+
+#endif

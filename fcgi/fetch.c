@@ -1,0 +1,119 @@
+#include "fcgi/fetch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One round of asking the store. */
+struct round {
+    struct context *ctx;
+    const struct fetch *f;
+    struct store_range *ranges; /* room for 2 × n */
+    size_t *lanes;              /* of ranges[i] */
+    size_t *got;                /* entries of ranges[i] */
+    size_t *asked;              /* per lane: entries of its last fetch; 0 at first */
+    size_t n;                   /* ranges that fetch samples */
+    size_t n_all;               /* with those that only look for a lane's last entry */
+    size_t read;                /* entries, over all rounds */
+};
+
+static int on_entry(void *p, size_t index, struct series_id id, const char *text, size_t len)
+{
+    struct round *r = p;
+    size_t lane = r->lanes[index];
+    if (index >= r->n) {
+        series_limit(r->ctx->series, lane, id);
+        return 0;
+    }
+    r->got[index]++;
+    r->read++;
+    if (text && !r->f->accept(text, len))
+        text = NULL;
+    return series_feed(r->ctx->series, lane, id, text, len);
+}
+
+/*
+ * How many entries to ask for: all that can be wanted from a single device; with several, twice the
+ * fair share at first, and twice as much each time that was not enough.
+ */
+static size_t next_count(const struct fetch *f, size_t last)
+{
+    size_t count = last ? last * 2 : f->want * 2 / f->n + 16;
+    return f->n == 1 || count > f->want ? f->want : count;
+}
+
+static int ask(struct round *r, bool first)
+{
+    const struct fetch *f = r->f;
+    bool fix_end = first && !f->descending && f->n > 1;
+    r->n = 0;
+    for (size_t lane = 0; lane < f->n; lane++) {
+        struct series_range range;
+        if (!series_want(r->ctx->series, lane, &range))
+            continue;
+        r->asked[lane] = next_count(f, r->asked[lane]);
+        r->lanes[r->n] = lane;
+        r->got[r->n] = 0;
+        r->ranges[r->n++] = (struct store_range){
+            .device_id = f->devices[lane], .range = range, .count = r->asked[lane], .descending = f->descending};
+    }
+    r->n_all = r->n;
+    for (size_t i = 0; fix_end && i < r->n; i++) {
+        r->lanes[r->n_all] = r->lanes[i];
+        r->ranges[r->n_all] = r->ranges[i];
+        r->ranges[r->n_all].descending = true;
+        r->ranges[r->n_all++].count = 1;
+    }
+    if (store_ranges(r->ctx->store, r->ranges, r->n_all, fix_end, on_entry, r) < 0)
+        return -1;
+    for (size_t i = 0; i < r->n; i++)
+        series_fed(r->ctx->series, r->lanes[i], r->got[i], r->asked[r->lanes[i]]);
+    return 0;
+}
+
+static int fill(struct round *r, size_t *got)
+{
+    bool first = true;
+    *got = 0;
+    while (*got < r->f->want) {
+        size_t lane;
+        switch (series_next(r->ctx->series, &r->ctx->page[*got], &lane)) {
+        case SERIES_SAMPLE:
+            (*got)++;
+            break;
+        case SERIES_END:
+            return 0;
+        case SERIES_NEED:
+            if (r->f->budget && r->read >= r->f->budget)
+                return 0;
+            if (ask(r, first) < 0)
+                return -1;
+            first = false;
+            break;
+        }
+    }
+    return 0;
+}
+
+int fetch_page(struct context *ctx, const struct fetch *f, size_t *got)
+{
+    struct round r = {.ctx = ctx, .f = f};
+    int rc = -1;
+    *got = 0;
+    if (f->n == 0)
+        return 0;
+    r.ranges = malloc(2 * f->n * sizeof(*r.ranges));
+    r.lanes = malloc(2 * f->n * sizeof(*r.lanes));
+    r.got = malloc(f->n * sizeof(*r.got));
+    r.asked = calloc(f->n, sizeof(*r.asked));
+    if (!r.ranges || !r.lanes || !r.got || !r.asked || series_begin(ctx->series, f->n, f->descending) < 0)
+        goto done;
+    for (size_t i = 0; i < f->n; i++)
+        series_lane(ctx->series, i, f->ranges[i]);
+    rc = fill(&r, got);
+done:
+    free(r.ranges);
+    free(r.lanes);
+    free(r.got);
+    free(r.asked);
+    return rc;
+}

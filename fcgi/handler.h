@@ -1,0 +1,56 @@
+/*
+ * What handlers share. A handler takes a request and fills a reply; it never sees the transport.
+ */
+#ifndef TELERELAY_FCGI_HANDLER_H
+#define TELERELAY_FCGI_HANDLER_H
+
+#include "fcgi/reply.h"
+#include "fcgi/request.h"
+#include "fcgi/router.h"
+#include "fcgi/series.h"
+#include "fcgi/stats.h"
+#include "fcgi/store.h"
+
+#include <stdbool.h>
+
+#define HANDLER_DEVICES_MAX 10000 /* devices looked at by one request */
+
+/* One worker's. */
+struct context {
+    struct store *store;         /* owned */
+    struct series *series;       /* owned */
+    struct series_sample *page;  /* owned; the samples of one answer */
+    size_t page_cap;
+    struct stats *stats;         /* shared with the other workers */
+    bool redis_down;             /* the last call failed: said once, not per request */
+};
+
+/* 0, or -1 without memory. Nothing is open yet. */
+int handler_init(struct context *ctx, const struct conf *conf, struct stats *stats);
+void handler_finish(struct context *ctx);
+
+/* Answers one request, to the end, and counts it. */
+void handler_serve(struct context *ctx, const struct request *req, struct reply *reply);
+
+/* Checks that no parameter but those in the NULL-terminated list was sent; else a 400 and -1. */
+int handler_only(const struct request *req, const char *const *known, struct reply *reply);
+
+/* 503: the store's last call failed. */
+void handler_away(struct context *ctx, struct reply *reply);
+
+/* The store's last call succeeded. */
+void handler_back(struct context *ctx);
+
+/* Room for n samples in ctx->page; -1 without memory. */
+int handler_page(struct context *ctx, size_t n);
+
+router_handler_fn h_telemetry_get;
+router_handler_fn h_devices_list, h_devices_get;
+router_handler_fn h_battery_history_get;
+router_handler_fn h_health_live, h_health_ready;
+router_handler_fn h_metrics_get;
+
+/* Names of the routes, for the metrics; *n of them. */
+const char *const *handler_route_names(unsigned *n);
+
+#endif

@@ -1,0 +1,270 @@
+#include "fcgi/history.h"
+
+#include "fcgi/sample.h"
+#include "fcgi/timeparam.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const known[] = {"device_id", "from", "to", "limit", "order", "cursor", "fields", "format", NULL};
+
+/* Named by the interface, not served by this version: the answer says so rather than "unknown". */
+static const char *const unserved[] = {"step", "agg", "points", NULL};
+
+/* The next piece of a comma list, from *at; false at the end. */
+static bool next_piece(const struct query_param *p, size_t *at, const char **piece, size_t *len)
+{
+    if (*at > p->len)
+        return false;
+    const char *comma = memchr(p->value + *at, ',', p->len - *at);
+    size_t end = comma ? (size_t)(comma - p->value) : p->len;
+    *piece = p->value + *at;
+    *len = end - *at;
+    *at = end + 1;
+    return true;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int add_device(char (*devices)[MSG_DEVICE_ID_MAX + 1], size_t *n, const char *id, size_t len,
+                      struct fault *fault)
+{
+    char quoted[FAULT_QUOTE_MAX];
+    if (!msg_device_id_valid(id, len))
+        return fault_set(fault, "device_id must be 1 to %d of A-Z a-z 0-9 _ . -, not %s", MSG_DEVICE_ID_MAX,
+                         fault_quote(quoted, id, len));
+    for (size_t i = 0; i < *n; i++) {
+        if (strlen(devices[i]) == len && memcmp(devices[i], id, len) == 0)
+            return 0;
+    }
+    if (*n == HISTORY_DEVICES_MAX)
+        return fault_set(fault, "device_id names more than %d devices", HISTORY_DEVICES_MAX);
+    memcpy(devices[*n], id, len);
+    devices[*n][len] = '\0';
+    (*n)++;
+    return 0;
+}
+
+int history_devices(const struct query *q, char (*devices)[MSG_DEVICE_ID_MAX + 1], struct fault *fault)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < q->n; i++) {
+        const char *piece;
+        size_t at = 0, len;
+        if (strcmp(q->params[i].name, "device_id") != 0)
+            continue;
+        while (next_piece(&q->params[i], &at, &piece, &len)) {
+            if (add_device(devices, &n, piece, len, fault) < 0)
+                return -1;
+        }
+    }
+    qsort(devices, n, sizeof(*devices), compare_ids);
+    return (int)n;
+}
+
+static int parse_time(const struct query *q, const char *name, int64_t now_ms, bool *has, int64_t *ms,
+                      bool *relative, struct fault *fault)
+{
+    const struct query_param *p;
+    char quoted[FAULT_QUOTE_MAX];
+    *has = *relative = false;
+    *ms = 0;
+    if (query_single(q, name, &p, fault) < 0)
+        return -1;
+    if (!p)
+        return 0;
+    if (timeparam_parse(p->value, p->len, now_ms, ms, relative) < 0)
+        return fault_set(fault, "%s must be " TIMEPARAM_ALLOWED ", not %s", name,
+                         fault_quote(quoted, p->value, p->len));
+    *has = true;
+    return 0;
+}
+
+static int parse_limit(struct history *h, const struct query *q, struct fault *fault)
+{
+    const struct query_param *p;
+    char quoted[FAULT_QUOTE_MAX];
+    h->limit = HISTORY_LIMIT;
+    if (query_single(q, "limit", &p, fault) < 0)
+        return -1;
+    if (!p)
+        return 0;
+    int value = 0;
+    bool bad = p->len == 0 || p->len > 5;
+    for (size_t i = 0; i < p->len && !bad; i++) {
+        bad = p->value[i] < '0' || p->value[i] > '9';
+        value = value * 10 + (p->value[i] - '0');
+    }
+    if (bad || value < 1 || value > HISTORY_LIMIT_MAX)
+        return fault_set(fault, "limit must be a whole number from 1 to %d, not %s", HISTORY_LIMIT_MAX,
+                         fault_quote(quoted, p->value, p->len));
+    h->limit = value;
+    return 0;
+}
+
+/* One of two words; the first is the default. */
+static int parse_choice(const struct query *q, const char *name, const char *first, const char *second,
+                        bool *is_second, struct fault *fault)
+{
+    const struct query_param *p;
+    char quoted[FAULT_QUOTE_MAX];
+    *is_second = false;
+    if (query_single(q, name, &p, fault) < 0)
+        return -1;
+    if (!p || strcmp(p->value, first) == 0)
+        return 0;
+    if (strcmp(p->value, second) != 0)
+        return fault_set(fault, "%s must be %s or %s, not %s", name, first, second,
+                         fault_quote(quoted, p->value, p->len));
+    *is_second = true;
+    return 0;
+}
+
+static int add_field(struct history *h, const char *name, size_t len, struct fault *fault)
+{
+    char quoted[FAULT_QUOTE_MAX];
+    if (!msg_metric_name_valid(name, len))
+        return fault_set(fault, "fields must be a comma list of metric names, not %s",
+                         fault_quote(quoted, name, len));
+    if (sample_reserved(name, len)) /* always there */
+        return 0;
+    for (size_t i = 0; i < h->n_fields; i++) {
+        if (strlen(h->fields[i]) == len && memcmp(h->fields[i], name, len) == 0)
+            return 0;
+    }
+    if (h->n_fields == MSG_METRICS_MAX)
+        return fault_set(fault, "fields names more than %d metrics", MSG_METRICS_MAX);
+    memcpy(h->fields[h->n_fields], name, len);
+    h->fields[h->n_fields++][len] = '\0';
+    return 0;
+}
+
+static int parse_fields(struct history *h, const struct query *q, struct fault *fault)
+{
+    const struct query_param *p;
+    const char *piece;
+    size_t at = 0, len;
+    h->n_fields = 0;
+    if (query_single(q, "fields", &p, fault) < 0)
+        return -1;
+    h->has_fields = p != NULL;
+    while (p && next_piece(p, &at, &piece, &len)) {
+        if (add_field(h, piece, len, fault) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int parse_cursor(struct history *h, const struct query *q, struct fault *fault)
+{
+    const struct query_param *p;
+    char quoted[FAULT_QUOTE_MAX];
+    h->has_cursor = false;
+    if (query_single(q, "cursor", &p, fault) < 0)
+        return -1;
+    if (!p)
+        return 0;
+    if (cursor_decode(p->value, p->len, &h->cursor) < 0)
+        return fault_set(fault, "cursor must be the next_cursor of an earlier answer, not %s",
+                         fault_quote(quoted, p->value, p->len));
+    if (h->cursor.descending != h->descending)
+        return fault_set(fault, "cursor belongs to a walk with order=%s", h->cursor.descending ? "desc" : "asc");
+    h->has_cursor = true;
+    return 0;
+}
+
+static int parse_bounds(struct history *h, const struct query *q, int64_t now_ms, struct fault *fault)
+{
+    bool from_relative, to_relative;
+    if (parse_time(q, "from", now_ms, &h->has_from, &h->from_ms, &from_relative, fault) < 0 ||
+        parse_time(q, "to", now_ms, &h->has_to, &h->to_ms, &to_relative, fault) < 0)
+        return -1;
+    /* "The last 15 minutes" of a walk are those before its start, on every page. */
+    if (h->has_cursor && from_relative && h->cursor.has_from)
+        h->from_ms = h->cursor.from_ms;
+    if (h->has_cursor && to_relative && h->cursor.has_to)
+        h->to_ms = h->cursor.to_ms;
+    if (h->has_from && h->has_to && h->from_ms > h->to_ms)
+        return fault_set(fault, "from must not be after to");
+    return 0;
+}
+
+int history_parse(struct history *h, const struct query *q, int64_t now_ms, struct fault *fault)
+{
+    for (size_t i = 0; unserved[i]; i++) {
+        const struct query_param *p;
+        if (query_single(q, unserved[i], &p, fault) < 0)
+            return -1;
+        if (p)
+            return fault_set(fault,
+                             "%s is not served by this version; allowed are device_id, from, to, limit, order, "
+                             "cursor, fields and format",
+                             unserved[i]);
+    }
+    if (query_only(q, known, fault) < 0)
+        return -1;
+    int n = history_devices(q, h->devices, fault);
+    if (n < 0)
+        return -1;
+    if (n == 0)
+        return fault_set(fault, "device_id is required");
+    h->n_devices = (size_t)n;
+
+    bool ascending, csv;
+    if (parse_choice(q, "order", "desc", "asc", &ascending, fault) < 0 ||
+        parse_choice(q, "format", "json", "csv", &csv, fault) < 0)
+        return -1;
+    h->descending = !ascending;
+    h->format = csv ? HISTORY_CSV : HISTORY_JSON;
+    if (parse_limit(h, q, fault) < 0 || parse_cursor(h, q, fault) < 0 || parse_bounds(h, q, now_ms, fault) < 0)
+        return -1;
+    return parse_fields(h, q, fault);
+}
+
+static const struct series_range nothing = {.lo = {1, 0}, .hi = {0, 0}};
+
+struct series_range history_range(const struct history *h, const char *device_id)
+{
+    struct series_range r = {.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
+    if (h->has_from && h->from_ms > 0)
+        r.lo.ms = (uint64_t)h->from_ms;
+    if (h->has_to) {
+        if (h->to_ms < 0)
+            return nothing;
+        r.hi.ms = (uint64_t)h->to_ms;
+    }
+    if (!h->has_cursor)
+        return r;
+
+    /* Equal ids go by device id: those of devices that the walk has yet to reach are still wanted. */
+    struct series_id at = {h->cursor.ms, h->cursor.seq};
+    int order = strcmp(device_id, h->cursor.device_id);
+    if (h->descending) {
+        if (order >= 0 && !series_id_before(&at))
+            return nothing;
+        if (series_id_compare(at, r.hi) < 0)
+            r.hi = at;
+    } else {
+        if (order <= 0 && !series_id_after(&at))
+            return nothing;
+        if (series_id_compare(at, r.lo) > 0)
+            r.lo = at;
+    }
+    return r;
+}
+
+void history_cursor(const struct history *h, struct series_id id, const char *device_id, struct cursor *c)
+{
+    memset(c, 0, sizeof(*c));
+    c->descending = h->descending;
+    c->ms = id.ms;
+    c->seq = id.seq;
+    memcpy(c->device_id, device_id, strnlen(device_id, MSG_DEVICE_ID_MAX));
+    c->has_from = h->has_from;
+    c->has_to = h->has_to;
+    c->from_ms = h->has_from ? h->from_ms : 0;
+    c->to_ms = h->has_to ? h->to_ms : 0;
+}
