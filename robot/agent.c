@@ -1,0 +1,275 @@
+#include "robot/agent.h"
+
+#include "common/clock.h"
+#include "common/jsonw.h"
+#include "common/log.h"
+#include "common/msg.h"
+#include "robot/throttle.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GREETING_MS 1000 /* a relay that does not greet gets telemetry after this */
+#define MESSAGE_BYTES 4096
+
+struct agent {
+    struct agent_config config;
+    bool open;
+    int64_t next_ms; /* when telemetry is due */
+    bool greeted;    /* on this connection */
+    bool due_now;    /* at once, whatever next_ms says */
+    struct agent_stats stats;
+    struct throttle invalid_log, refused_log, error_log, output_log, frame_reply;
+};
+
+struct agent *agent_create(const struct agent_config *config)
+{
+    struct agent *a = calloc(1, sizeof(*a));
+
+    if (a)
+        a->config = *config;
+    return a;
+}
+
+void agent_destroy(struct agent *a)
+{
+    free(a);
+}
+
+/* --- telemetry -------------------------------------------------------------------------------- */
+
+/* Appends "Battery=85.0%" to the line for the log. */
+static void describe(char *out, size_t cap, const struct msg_metric *m)
+{
+    static const struct {
+        const char *name, *label, *unit;
+    } known[] = {
+        {"battery", "Battery", "%"},
+        {"cpu", "CPU", "%"},
+        {"temperature", "Temp", "°C"},
+        {"signal", "Signal", "%"},
+    };
+    size_t len = strlen(out);
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(m->name, known[i].name) == 0)
+            snprintf(out + len, cap - len, "%s%s=%.1f%s", strchr(out, '=') ? ", " : "", known[i].label, m->value,
+                     known[i].unit);
+}
+
+static bool plausible(const struct hal_reading *r)
+{
+    if (!isfinite(r->value) || !msg_metric_name_valid(r->name, strlen(r->name)))
+        return false;
+    if (strcmp(r->name, "temperature") == 0)
+        return r->value >= -100 && r->value <= 300;
+    if (strcmp(r->name, "battery") == 0 || strcmp(r->name, "cpu") == 0 || strcmp(r->name, "signal") == 0)
+        return r->value >= 0 && r->value <= 100;
+    return true;
+}
+
+/* What was read, rounded to what it means. A reading that cannot be is left out, never mended. */
+static void fill(struct msg *m, const struct hal_reading *readings, size_t n)
+{
+    for (size_t i = 0; i < n && m->n_metrics < MSG_METRICS_MAX; i++) {
+        double scale = pow(10, readings[i].decimals);
+
+        if (plausible(&readings[i]))
+            m->metrics[m->n_metrics++] =
+                (struct msg_metric){.name = readings[i].name, .value = round(readings[i].value * scale) / scale};
+    }
+}
+
+static void send_telemetry(struct agent *a)
+{
+    struct hal_reading readings[HAL_READINGS_MAX];
+    struct msg m = {.type = MSG_TELEMETRY, .device_id = a->config.device_id, .device_name = a->config.device_name};
+    char buf[MESSAGE_BYTES], line[160] = "Telemetry sent: ";
+    struct jsonw w;
+
+    fill(&m, readings, a->config.driver->read_sensors(a->config.hal, readings, HAL_READINGS_MAX));
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_telemetry(&w, &m, clock_wall_ms());
+    if (w.overflow || a->config.send(a->config.ctx, SENDQ_LATEST, w.buf, w.len) != 0) {
+        a->stats.dropped++;
+        return;
+    }
+    a->stats.sent++;
+    for (size_t i = 0; i < m.n_metrics; i++)
+        describe(line, sizeof(line), &m.metrics[i]);
+    log_info("telemetry_sent", log_str("msg", line));
+}
+
+static void send_status(struct agent *a, const char *status, const char *message)
+{
+    char buf[MESSAGE_BYTES];
+    struct jsonw w;
+
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_status(&w, status, message);
+    if (!w.overflow)
+        a->config.send(a->config.ctx, SENDQ_ORDERED, w.buf, w.len);
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+static void log_command(const struct msg *m)
+{
+    char text[96] = "COMMAND: ";
+    size_t len = strlen(text);
+
+    msg_describe_for_robot(text + len, sizeof(text) - len, m);
+    log_info("command", log_str("msg", text));
+}
+
+static void answer_frame_request(struct agent *a, int64_t now_ms)
+{
+    unsigned suppressed;
+
+    if (throttle_pass(&a->frame_reply, now_ms, &suppressed))
+        send_status(a, "no_camera", "This robot has no camera");
+}
+
+static void on_command(struct agent *a, const struct msg *m, int64_t now_ms)
+{
+    struct outputs *o = a->config.outputs;
+    enum safety_verdict verdict = SAFETY_APPLIED;
+    unsigned suppressed;
+
+    a->stats.commands++;
+    /* The relay sends what is for this robot; a robot does not take its word for it. */
+    if (m->device_id && strcmp(m->device_id, a->config.device_id) != 0)
+        return;
+    switch (m->type) {
+    case MSG_ROBOT_MOVE:
+        verdict = outputs_motion(o, SAFETY_DRIVE, m->x, m->y);
+        break;
+    case MSG_CAMERA_MOVE:
+        verdict = outputs_motion(o, SAFETY_CAMERA, m->x, m->y);
+        break;
+    case MSG_SET_SPEED:
+        if (outputs_speed(o, (int)lround(m->value)) != 0)
+            verdict = SAFETY_REFUSED_RANGE;
+        break;
+    case MSG_SET_BRIGHTNESS:
+        if (outputs_brightness(o, (int)lround(m->value)) != 0)
+            verdict = SAFETY_REFUSED_RANGE;
+        break;
+    default:
+        answer_frame_request(a, now_ms);
+        break;
+    }
+    log_command(m);
+    if (verdict != SAFETY_APPLIED && throttle_pass(&a->refused_log, now_ms, &suppressed))
+        log_warn("command_refused", log_str("type", msg_type_name(m->type)),
+                 log_str("reason", safety_verdict_name(verdict)), log_int("suppressed", suppressed));
+}
+
+static void on_error(struct agent *a, const struct msg *m, int64_t now_ms)
+{
+    bool telemetry = m->original_type && strcmp(m->original_type, msg_type_name(MSG_TELEMETRY)) == 0;
+    unsigned suppressed;
+
+    if (telemetry)
+        a->stats.refused++;
+    if (throttle_pass(&a->error_log, now_ms, &suppressed))
+        log_warn(telemetry ? "telemetry_refused" : "relay_error", log_str("code", m->code ? m->code : ""),
+                 log_str("original_type", m->original_type), log_str("error", m->error),
+                 log_int("suppressed", suppressed));
+}
+
+static void on_greeting(struct agent *a, const struct msg *m)
+{
+    if (a->greeted || !m->status || strcmp(m->status, "connected") != 0)
+        return;
+    a->greeted = true;
+    a->due_now = true;
+}
+
+void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms)
+{
+    struct msg m;
+    struct msg_fault fault;
+    unsigned suppressed;
+
+    if (msg_decode(MSG_FROM_RELAY, text, len, &m, &fault) != 0) {
+        a->stats.invalid++;
+        if (throttle_pass(&a->invalid_log, now_ms, &suppressed))
+            log_warn("message_ignored", log_str("reason", msg_code_name(fault.code)), log_str("detail", fault.text),
+                     log_int("suppressed", suppressed));
+        return;
+    }
+    if (msg_is_command(m.type))
+        on_command(a, &m, now_ms);
+    else if (m.type == MSG_CONNECTION)
+        on_greeting(a, &m);
+    else if (m.type == MSG_ERROR)
+        on_error(a, &m, now_ms);
+    else if (m.type == MSG_ACK && m.original_type &&
+             strcmp(m.original_type, msg_type_name(MSG_TELEMETRY)) == 0)
+        a->stats.acked++;
+    msg_finish(&m);
+}
+
+/* --- connection and time ---------------------------------------------------------------------- */
+
+void agent_opened(struct agent *a, int64_t now_ms)
+{
+    a->open = true;
+    a->greeted = false;
+    a->due_now = false;
+    a->next_ms = now_ms + GREETING_MS;
+    outputs_link(a->config.outputs, true);
+    send_status(a, "ready", "Robot ready");
+}
+
+void agent_closed(struct agent *a)
+{
+    outputs_link(a->config.outputs, false);
+    a->open = false;
+}
+
+/* What happened in the dead-man's thread, which does not log. */
+static void log_outputs(struct agent *a, int64_t now_ms)
+{
+    struct outputs_events e = outputs_events(a->config.outputs);
+    unsigned suppressed;
+
+    if (e.watchdog == 0 && e.deadman == 0 && e.failed == 0)
+        return;
+    if (!throttle_pass(&a->output_log, now_ms, &suppressed))
+        return;
+    if (e.watchdog > 0)
+        log_error("watchdog", log_str("msg", "Outputs were set to zero: the main loop hung"));
+    if (e.deadman > 0)
+        log_info("deadman", log_str("msg", "Outputs at zero: no motion command came in time"),
+                 log_int("deadman_ms", a->config.deadman_ms));
+    if (e.failed > 0)
+        log_error("output_failed", log_str("driver", a->config.driver->name), log_int("times", e.failed));
+}
+
+void agent_tick(struct agent *a, int64_t now_ms)
+{
+    outputs_alive(a->config.outputs);
+    log_outputs(a, now_ms);
+    if (!a->open || (!a->due_now && now_ms < a->next_ms))
+        return;
+    /* Late by more than a period (a suspended machine): the missed ones are not made up for. */
+    if (a->due_now || now_ms - a->next_ms >= a->config.interval_ms)
+        a->next_ms = now_ms;
+    a->due_now = false;
+    a->next_ms += a->config.interval_ms;
+    send_telemetry(a);
+}
+
+void agent_set_interval(struct agent *a, int64_t interval_ms)
+{
+    a->config.interval_ms = interval_ms;
+}
+
+struct agent_stats agent_stats(const struct agent *a)
+{
+    return a->stats;
+}

@@ -1,0 +1,50 @@
+/*
+ * What the robot does with what the relay says, and what it says by itself: commands to the
+ * outputs, telemetry on a schedule, a status after connecting. Knows no sockets: messages go out
+ * through a function. One thread; times are CLOCK_MONOTONIC ms.
+ */
+#ifndef TELERELAY_ROBOT_AGENT_H
+#define TELERELAY_ROBOT_AGENT_H
+
+#include "robot/hal.h"
+#include "robot/outputs.h"
+#include "robot/sendq.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct agent;
+
+struct agent_config {
+    const char *device_id; /* the strings stay the caller's */
+    const char *device_name; /* or NULL */
+    const struct hal_driver *driver;
+    void *hal;
+    struct outputs *outputs;
+    int64_t interval_ms;
+    int deadman_ms; /* for the log */
+    int (*send)(void *ctx, enum sendq_lane lane, const char *text, size_t len); /* 0, or -1: dropped */
+    void *ctx;
+};
+
+struct agent_stats {
+    uint64_t sent;     /* telemetry given to the link */
+    uint64_t dropped;  /* telemetry that the link did not take */
+    uint64_t acked;    /* telemetry that the relay stored */
+    uint64_t refused;  /* telemetry that it refused */
+    uint64_t commands; /* understood */
+    uint64_t invalid;  /* messages that could not be understood */
+};
+
+struct agent *agent_create(const struct agent_config *config); /* NULL: out of memory */
+void agent_destroy(struct agent *a);                           /* NULL is allowed */
+
+void agent_opened(struct agent *a, int64_t now_ms);
+void agent_closed(struct agent *a);
+void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms);
+void agent_tick(struct agent *a, int64_t now_ms); /* every 50 ms or so: it is the main loop's sign of life */
+
+void agent_set_interval(struct agent *a, int64_t interval_ms); /* from the next telemetry on */
+struct agent_stats agent_stats(const struct agent *a);
+
+#endif

@@ -1,0 +1,284 @@
+/* telerelay-robot: arguments, the parts and their wires, signals. */
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "robot/agent.h"
+#include "robot/hal_sim.h"
+#include "robot/link.h"
+#include "robot/outputs.h"
+#include "robot/trace.h"
+#include "robot/url.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRAM "telerelay-robot"
+#define WATCHDOG_MS 200
+#define EXIT_MS 1500 /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
+
+struct robot {
+    struct conf conf;
+    int argc;
+    char **argv;
+    struct url url;
+    struct trace *trace;
+    void *hal;
+    struct outputs *outputs;
+    struct agent *agent;
+    struct link *link;
+    pthread_t signals;
+    atomic_bool reload;
+};
+
+static const struct hal_driver *find_driver(const char *name)
+{
+    static const struct hal_driver *const drivers[] = {&hal_sim_driver};
+
+    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+        if (strcmp(drivers[i]->name, name) == 0)
+            return drivers[i];
+    return NULL;
+}
+
+/* FNV-1a: simulated robots of different names show different numbers, the same at each start. */
+static uint64_t seed_of(const char *device_id)
+{
+    uint64_t h = 0xcbf29ce484222325ULL;
+
+    for (; *device_id; device_id++)
+        h = (h ^ (unsigned char)*device_id) * 0x100000001b3ULL;
+    return h;
+}
+
+static int64_t interval_ms(const struct robot *r)
+{
+    return (int64_t)(r->conf.robot.interval * 1000);
+}
+
+/* --- wires between link and agent ------------------------------------------------------------- */
+
+static void on_opened(void *ctx)
+{
+    struct robot *r = ctx;
+
+    agent_opened(r->agent, clock_mono_ms());
+}
+
+static void on_message(void *ctx, const char *text, size_t len)
+{
+    struct robot *r = ctx;
+
+    agent_message(r->agent, text, len, clock_mono_ms());
+}
+
+static void log_stats(const struct robot *r)
+{
+    struct agent_stats s = agent_stats(r->agent);
+
+    log_info("telemetry_count", log_int("sent", (int64_t)s.sent), log_int("acked", (int64_t)s.acked),
+             log_int("refused", (int64_t)s.refused), log_int("dropped", (int64_t)s.dropped),
+             log_int("trace_lost", (int64_t)trace_lost(r->trace)));
+}
+
+static void on_closed(void *ctx)
+{
+    struct robot *r = ctx;
+
+    agent_closed(r->agent);
+    log_stats(r);
+}
+
+static void reload(struct robot *r)
+{
+    if (conf_reload(&r->conf, PROGRAM, "robot", r->argc, r->argv, stderr) != 0) {
+        log_warn("reload_failed");
+        return;
+    }
+    log_set_level(r->conf.robot.log_level);
+    agent_set_interval(r->agent, interval_ms(r));
+    log_info("reloaded");
+}
+
+static void on_tick(void *ctx)
+{
+    struct robot *r = ctx;
+
+    if (atomic_exchange(&r->reload, false))
+        reload(r);
+    agent_tick(r->agent, clock_mono_ms());
+}
+
+static int send_message(void *ctx, enum sendq_lane lane, const char *text, size_t len)
+{
+    struct robot *r = ctx;
+
+    return link_send(r->link, lane, text, len);
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void watched_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+}
+
+/*
+ * A thread of its own, so that SIGTERM stops the motors also while the main loop hangs. It ends by
+ * pthread_cancel, for which sigwait and sigtimedwait are the places.
+ */
+static void *signals_main(void *arg)
+{
+    struct robot *r = arg;
+    sigset_t set;
+    int sig = 0;
+
+    watched_signals(&set);
+    while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
+        atomic_store(&r->reload, true);
+    outputs_halt(r->outputs);
+    link_stop(r->link);
+
+    int64_t end = clock_mono_ms() + EXIT_MS, left;
+
+    while ((left = end - clock_mono_ms()) > 0) {
+        struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+
+        sigtimedwait(&set, NULL, &wait); /* a second SIGTERM changes nothing */
+    }
+    log_warn("exit", log_str("msg", "The main loop hangs: not waiting for it"));
+    _exit(0);
+}
+
+/* --- setting up ------------------------------------------------------------------------------- */
+
+static int complain(const char *what, const char *why)
+{
+    log_error("start_failed", log_str("part", what), log_str("reason", why));
+    return -1;
+}
+
+static int open_outputs(struct robot *r)
+{
+    const struct conf_robot *c = &r->conf.robot;
+    const struct hal_driver *driver = find_driver(c->driver);
+    char err[256] = "no such driver";
+
+    if (c->trace[0] != '\0') {
+        r->trace = trace_create(c->trace, err, sizeof(err));
+        if (!r->trace)
+            return complain("trace", err);
+    }
+    if (driver)
+        r->hal = driver->open(seed_of(c->device_id), err, sizeof(err));
+    if (!r->hal)
+        return complain("driver", err);
+    struct outputs_config config = {
+        .driver = driver,
+        .hal = r->hal,
+        .trace = r->trace,
+        .deadman_ms = c->deadman_ms,
+        .watchdog_ms = WATCHDOG_MS,
+    };
+
+    r->outputs = outputs_create(&config, err, sizeof(err));
+    return r->outputs ? 0 : complain("outputs", err);
+}
+
+static int open_agent_and_link(struct robot *r)
+{
+    const struct conf_robot *c = &r->conf.robot;
+    char err[256];
+    struct agent_config agent = {
+        .device_id = c->device_id,
+        .device_name = c->device_name[0] != '\0' ? c->device_name : NULL,
+        .driver = find_driver(c->driver),
+        .hal = r->hal,
+        .outputs = r->outputs,
+        .interval_ms = interval_ms(r),
+        .deadman_ms = c->deadman_ms,
+        .send = send_message,
+        .ctx = r,
+    };
+    struct link_config link = {
+        .url = r->url,
+        .ca = c->ca,
+        .token_file = c->token_file,
+        .events = {.ctx = r, .opened = on_opened, .message = on_message, .closed = on_closed, .tick = on_tick},
+    };
+
+    r->agent = agent_create(&agent);
+    if (!r->agent)
+        return complain("agent", "out of memory");
+    r->link = link_create(&link, err, sizeof(err));
+    return r->link ? 0 : complain("link", err);
+}
+
+static void close_all(struct robot *r)
+{
+    outputs_destroy(r->outputs); /* first of all at rest */
+    link_destroy(r->link);
+    agent_destroy(r->agent);
+    if (r->hal)
+        find_driver(r->conf.robot.driver)->close(r->hal);
+    trace_destroy(r->trace);
+}
+
+/* Runs until SIGTERM. Returns 0, or -1 when a part could not be set up. */
+static int run(struct robot *r)
+{
+    const struct conf_robot *c = &r->conf.robot;
+    int rc;
+
+    if (open_outputs(r) != 0 || open_agent_and_link(r) != 0)
+        return -1;
+    log_info("started", log_str("device_id", c->device_id), log_str("driver", c->driver), log_str("url", c->url),
+             log_int("deadman_ms", c->deadman_ms), log_int("speed", 100));
+    if (c->token_file[0] != '\0' && !r->url.tls && !url_is_local(&r->url))
+        log_warn("token_in_clear", log_str("msg", "The token travels unencrypted: use a wss:// URL"));
+    rc = pthread_create(&r->signals, NULL, signals_main, r);
+    if (rc != 0)
+        return complain("signals", strerror(rc));
+    link_run(r->link);
+    outputs_halt(r->outputs);
+    pthread_cancel(r->signals);
+    pthread_join(r->signals, NULL);
+    log_info("ended");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct robot r;
+    enum conf_result result;
+    char err[128];
+    sigset_t set;
+    int rc;
+
+    r.argc = argc;
+    r.argv = argv;
+    result = conf_load(&r.conf, PROGRAM, "robot", argc, argv, stdout, stderr);
+    if (result != CONF_RUN)
+        return conf_exit_code(result);
+    log_init(PROGRAM, r.conf.robot.device_id, r.conf.robot.log_level);
+    if (url_parse(&r.url, r.conf.robot.url, r.conf.robot.device_id, err, sizeof(err)) != 0) {
+        fprintf(stderr, "%s: url \"%s\": %s\n", PROGRAM, r.conf.robot.url, err);
+        return conf_exit_code(CONF_USAGE);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    /* Before any thread is there, so that all of them leave the signals to the one that waits for them. */
+    watched_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    rc = run(&r);
+    close_all(&r);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
