@@ -31,5 +31,5 @@ export function createTabs(tabs, onSwitch) {
       go(next);
     });
   });
-  show(tabs.find(({ path }) => location.pathname === path) ?? tabs[0]);
+  show(tabs.find(({ path }) => location.pathname.replace(/\/?$/, '/') === path) ?? tabs[0]);
 }

@@ -1,0 +1,33 @@
+// Makes the pictures in docs/ from the real page. Only with SCREENSHOTS=1.
+
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { choose, closePage, eventually, grab, launch, openPage, parts, root, startStack } from './harness.js';
+
+test('screenshots', { skip: !process.env.SCREENSHOTS }, async () => {
+  const stack = await startStack(2);
+  const browser = await launch();
+  try {
+    for (const [file, width, height, scale] of [['screenshot', 1280, 800, 1.5], ['screenshot-phone', 390, 844, 2]]) {
+      const page = await openPage(browser, `${stack.url}/`, {
+        viewport: { width, height }, deviceScaleFactor: scale, colorScheme: 'dark',
+      });
+      await choose(page, 'robot_01');
+      await parts(page).speed.fill('60');
+      await parts(page).brightness.fill('80');
+      await grab(page, parts(page).camera, -0.4, 0.2);
+      await page.mouse.up();
+      await eventually('values are there', 8000, () => parts(page).metric('signal').getAttribute('data-age'));
+      await grab(page, parts(page).drive, 0.3, 0.55);
+      await eventually('commands are acknowledged', 3000, async () =>
+        (await parts(page).log.locator('li[data-state="received"]').count()) === 5);
+      await page.screenshot({ path: path.join(root, 'docs', `${file}.png`) });
+      await page.mouse.up();
+      await closePage(page);
+    }
+  } finally {
+    await browser.close();
+    await stack.down();
+  }
+});
