@@ -37,15 +37,15 @@ void dialect_command_paths(char *website, char *robot, enum dialect d)
 size_t dialect_telemetry(char *out, enum dialect d, unsigned robot, uint64_t seq)
 {
     static const char values[] = "\"battery\":85.5,\"cpu\":38,\"temperature\":41.2,\"signal\":93";
+    unsigned long long number = seq;
     int n;
     if (d == DIALECT_NCHAN)
         n = snprintf(out, DIALECT_TEXT_MAX,
-                     "{\"type\":\"telemetry_update\",\"device_id\":\"" ROBOT_NAME "\",%s,\"seq\":%llu,"
-                     "\"timestamp\":\"2026-01-15T10:30:45.123Z\"}",
-                     robot, values, (unsigned long long)seq);
+                     "{\"type\":\"telemetry_update\",\"device_id\":\"" ROBOT_NAME "\",\"device_name\":\"" ROBOT_NAME
+                     "\",%s,\"seq\":%llu,\"timestamp\":\"2026-01-15T10:30:45.123Z\"}",
+                     robot, robot, values, number);
     else
-        n = snprintf(out, DIALECT_TEXT_MAX, "{\"type\":\"telemetry\",%s,\"seq\":%llu}", values,
-                     (unsigned long long)seq);
+        n = snprintf(out, DIALECT_TEXT_MAX, "{\"type\":\"telemetry\",%s,\"seq\":%llu}", values, number);
     return (size_t)n;
 }
 

@@ -41,7 +41,7 @@ async function onTelemetry(ws, deviceId, message) {
   const metrics = metricsOf(message);
   if (!metrics) return fail(ws, 'out_of_range', 'A value is out of range');
   const timestamp = new Date().toISOString();
-  const update = JSON.stringify({ type: 'telemetry_update', device_id: deviceId, ...metrics, timestamp });
+  const update = JSON.stringify({ type: 'telemetry_update', device_id: deviceId, device_name: deviceId, ...metrics, timestamp });
   try {
     await commands.xadd(`node:tel:${deviceId}`, '*', 'd', JSON.stringify(metrics));
   } catch {
