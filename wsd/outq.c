@@ -59,10 +59,10 @@ static int reserve(struct outq *q)
     return 0;
 }
 
-/* The unsent item that a new one with this key makes obsolete, or -1. */
-static int find_obsolete(struct outq *q, enum outq_lane lane, uint32_t key)
+/* The first unsent item from `from` on that a new one with this key makes obsolete, or -1. */
+static int find_obsolete(struct outq *q, unsigned from, enum outq_lane lane, uint32_t key)
 {
-    for (unsigned i = 0; i < q->count; i++) {
+    for (unsigned i = from; i < q->count; i++) {
         if (at(q, i)->lane == lane && at(q, i)->key == key)
             return (int)i;
     }
@@ -100,14 +100,21 @@ static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t li
     return true;
 }
 
-static void replace(struct outq *q, unsigned i, struct frame *f, int64_t deadline_ms)
+/* The new one takes the place of the oldest with its key; any others go, lest old news follow new. */
+static bool replace(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms)
 {
-    struct outq_item *it = at(q, i);
+    int i = find_obsolete(q, 0, lane, key);
+    if (i < 0)
+        return false;
+    for (int later; (later = find_obsolete(q, (unsigned)i + 1, lane, key)) >= 0;)
+        drop(q, (unsigned)later);
+    struct outq_item *it = at(q, (unsigned)i);
     if (counted(it))
         q->bytes += f->len - it->frame->len;
     frame_unref(it->frame);
     it->frame = frame_ref(f);
     it->deadline_ms = deadline_ms;
+    return true;
 }
 
 static void insert(struct outq *q, const struct outq_item *item)
@@ -126,11 +133,8 @@ enum outq_result outq_push(struct outq *q, enum outq_lane lane, struct frame *f,
                            bool slow, size_t limit)
 {
     bool latest_wins = key != 0 && (lane != OUTQ_TELEMETRY || slow);
-    int obsolete = latest_wins ? find_obsolete(q, lane, key) : -1;
-    if (obsolete >= 0) {
-        replace(q, (unsigned)obsolete, f, deadline_ms);
+    if (latest_wins && replace(q, lane, f, key, deadline_ms))
         return OUTQ_REPLACED;
-    }
     bool thinned = false;
     if (lane != OUTQ_VIDEO && !make_room(q, lane, f->len, limit, &thinned))
         return OUTQ_REFUSED;

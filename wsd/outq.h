@@ -6,7 +6,7 @@
  *   stop       first; always accepted, everything else makes room
  *   command    before acks; an item with a key replaces an unsent one with the same key (moves)
  *   control    acks, errors, connection and status messages; first in, first out
- *   telemetry  first in, first out while the peer keeps up; latest wins per key when it does not
+ *   telemetry  first in, first out while the peer keeps up; latest wins per key when it is slow
  *   video      latest wins per key; does not count towards the limit, since frames are shared
  *
  * An item past its deadline is dropped when its turn comes, never delivered late.

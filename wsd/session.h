@@ -47,7 +47,8 @@ struct session {
     struct session *next_dirty;
     struct session *watch_prev, *watch_next;
     int64_t rx_since_ms;         /* when the message in `rx` began; 0: none */
-    int64_t blocked_since_ms;    /* since when the peer takes nothing; 0: it does */
+    int64_t behind_since_ms;     /* since when something has been waiting for the peer; 0: nothing is */
+    int64_t blocked_since_ms;    /* since when it has taken nothing; only while behind */
     int64_t close_by_ms;         /* when closing has to be over; 0: not closing */
 };
 

@@ -22,6 +22,7 @@
 #define SEND_BUFFER    32768 /* bytes in the kernel per connection: a blocked peer holds little */
 #define RX_BUFFER      256   /* bytes per connection; longer messages come in pieces, which are joined */
 #define RX_FIRST       1024u /* bytes, first allocation for a message in pieces */
+#define SLOW_MS        100   /* behind for longer: telemetry is thinned to the latest */
 #define CLOSE_MS       2000  /* for the peer to take the close frame */
 #define TICK_S         0.1
 #define HEADER_MAX     4096 /* bytes of all headers of a request */
@@ -106,13 +107,13 @@ enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, s
     if (s->ended)
         return OUTQ_QUEUED; /* it goes; nothing is owed to it */
     size_t limit = (size_t)w->conf->wsd.queue_bytes;
-    bool slow = s->blocked_since_ms != 0;
-    if (!slow && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
+    if (s->behind_since_ms == 0 && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
         /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
         mark_dirty(w, s);
         ws_flush(w);
-        slow = s->blocked_since_ms != 0;
     }
+    bool slow = s->behind_since_ms != 0 &&
+                (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
     enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
     mark_dirty(w, s);
     return result;
@@ -138,10 +139,10 @@ void ws_close(struct ws *w, struct session *s, enum session_close code)
     mark_dirty(w, s);
 }
 
-static void set_blocked(struct ws *w, struct session *s)
+static void set_behind(struct ws *w, struct session *s, int64_t now)
 {
-    if (s->blocked_since_ms == 0)
-        s->blocked_since_ms = clock_mono_ms();
+    if (s->behind_since_ms == 0)
+        s->behind_since_ms = s->blocked_since_ms = now;
     watch(w, s);
     lws_callback_on_writable(s->wsi);
 }
@@ -154,7 +155,7 @@ static int flush_session(struct ws *w, struct session *s)
         const uint8_t *bytes;
         struct frame *hold;
         if (lws_partial_buffered(s->wsi)) {
-            set_blocked(w, s);
+            set_behind(w, s, now);
             return 0;
         }
         size_t n = outq_take(&s->q, now, w->gather, sizeof(w->gather), &bytes, &hold, &w->expired);
@@ -165,10 +166,10 @@ static int flush_session(struct ws *w, struct session *s)
             return -1;
     }
     if (lws_partial_buffered(s->wsi)) {
-        set_blocked(w, s);
+        set_behind(w, s, now);
         return 0;
     }
-    s->blocked_since_ms = 0;
+    s->behind_since_ms = 0;
     if (s->close_code != 0)
         lws_callback_on_writable(s->wsi);
     return 0;
@@ -189,8 +190,7 @@ void ws_flush(struct ws *w)
 
 static int on_writable(struct ws *w, struct session *s)
 {
-    if (s->blocked_since_ms != 0)
-        s->blocked_since_ms = clock_mono_ms(); /* it took something */
+    s->blocked_since_ms = clock_mono_ms(); /* it took something */
     if (flush_session(w, s) != 0)
         return -1;
     if (s->close_code == 0 || !outq_empty(&s->q) || lws_partial_buffered(s->wsi))
@@ -415,9 +415,9 @@ static void check_deadlines(struct ws *w, struct session *s, int64_t now)
     } else if (s->rx_since_ms != 0 && now - s->rx_since_ms > conf->message_ms) {
         hub_bad_message(w->hub, s, MSG_INVALID_MESSAGE, "the message was not completed in time");
         ws_close(w, s, SESSION_SLOW);
-    } else if (s->blocked_since_ms != 0 && now - s->blocked_since_ms > conf->blocked_ms) {
+    } else if (s->behind_since_ms != 0 && now - s->blocked_since_ms > conf->blocked_ms) {
         close_blocked(w, s);
-    } else if (s->rx_since_ms == 0 && s->blocked_since_ms == 0) {
+    } else if (s->rx_since_ms == 0 && s->behind_since_ms == 0) {
         unwatch(w, s);
     }
 }
