@@ -1,0 +1,215 @@
+/*
+ * Messages. The first byte says who sends ('r' robot, 'l' relay, else website), the rest is the
+ * frame. What decodes is written anew, and must then decode to the same. jansson is the judge of
+ * what is JSON.
+ */
+#include "common/jsonr.h"
+#include "common/msg.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define OUT_MAX (8 << 20)
+
+static void require(bool fine)
+{
+    if (!fine)
+        abort();
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static void same_metrics(const struct msg *a, const struct msg *b)
+{
+    require(a->n_metrics == b->n_metrics && a->n_metrics <= MSG_METRICS_MAX);
+    for (size_t i = 0; i < a->n_metrics; i++) {
+        require(same_text(a->metrics[i].name, b->metrics[i].name));
+        require(a->metrics[i].value == b->metrics[i].value);
+    }
+}
+
+static void put_error(struct jsonw *w, const struct msg *m)
+{
+    struct msg_fault fault = {.code = MSG_OUT_OF_RANGE};
+    strncpy(fault.text, m->error, sizeof fault.text - 1);
+    for (size_t n = strlen(fault.text); n > 0 && ((unsigned char)fault.text[n - 1] & 0x80); n--)
+        fault.text[n - 1] = '\0'; /* not in the middle of a character */
+    msg_put_error(w, &fault);
+}
+
+/* Writes `m` as the relay would pass it on; false when it would not. */
+static bool put_again(struct jsonw *w, const struct msg *m)
+{
+    const char *device_id = m->device_id != NULL ? m->device_id : "robot_01";
+    char metrics[4096];
+    struct jsonw mw;
+    jsonw_init(&mw, metrics, sizeof metrics);
+    switch (m->type) {
+    case MSG_ROBOT_MOVE:
+    case MSG_CAMERA_MOVE:
+    case MSG_SET_SPEED:
+    case MSG_SET_BRIGHTNESS:
+    case MSG_REQUEST_FRAME:
+        msg_put_command(w, m, 1768473045123456);
+        return true;
+    case MSG_TELEMETRY:
+    case MSG_TELEMETRY_UPDATE:
+        msg_put_metrics(&mw, m);
+        require(!mw.overflow);
+        msg_put_telemetry_update(w, device_id, m->device_name, metrics, mw.len, m->time_ms);
+        return true;
+    case MSG_STATUS:
+    case MSG_ROBOT_STATUS:
+        msg_put_robot_status(w, m, device_id, m->time_ms * 1000);
+        return true;
+    case MSG_VIDEO_FRAME:
+        msg_put_video_frame(w, m, device_id, 0);
+        return true;
+    case MSG_ACK: {
+        struct msg_ack ack = {m->original_type, m->id, m->message, m->robots, m->time_ms * 1000};
+        msg_put_ack(w, &ack);
+        return m->status != NULL;
+    }
+    case MSG_ERROR:
+        put_error(w, m);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void check_again(const struct msg *m)
+{
+    static char *out;
+    struct jsonw w, tight;
+    struct msg back;
+    struct msg_fault fault;
+    if (out == NULL)
+        out = malloc(OUT_MAX);
+    require(out != NULL);
+    jsonw_init(&w, out, OUT_MAX);
+    if (!put_again(&w, m))
+        return;
+    require(!w.overflow);
+    require(msg_decode(MSG_FROM_RELAY, out, w.len, &back, &fault) == 0);
+    if (m->type == MSG_TELEMETRY || m->type == MSG_TELEMETRY_UPDATE) {
+        same_metrics(m, &back);
+        require(same_text(m->device_name, back.device_name) && m->time_ms == back.time_ms);
+    } else if (m->type == MSG_STATUS || m->type == MSG_ROBOT_STATUS) {
+        require(same_text(m->status, back.status) && same_text(m->message, back.message));
+    } else if (msg_is_command(m->type)) {
+        require(back.type == m->type && m->x == back.x && m->y == back.y && m->value == back.value);
+    } else if (m->type == MSG_VIDEO_FRAME) {
+        require(same_text(m->frame_data, back.frame_data) && m->frame_number == back.frame_number);
+    } else if (m->type == MSG_ACK) {
+        require(same_text(m->id, back.id) && same_text(m->message, back.message) && m->robots == back.robots);
+    }
+    msg_finish(&back);
+
+    char small[64];
+    jsonw_init(&tight, small, m->n_metrics % sizeof small);
+    put_again(&tight, m);
+    require(tight.len <= tight.cap);
+}
+
+static bool too_deep_for_us(const json_t *value, int depth)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    if (depth > JSONR_DEPTH_MAX)
+        return json_is_object(value) || json_is_array(value);
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        if (too_deep_for_us(member, depth + 1))
+            return true;
+    }
+    json_array_foreach(value, i, member)
+    {
+        if (too_deep_for_us(member, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+static void same_member(const struct jsonr_member *m, const json_t *value)
+{
+    require(value != NULL);
+    switch (m->kind) {
+    case JSONR_NULL:
+        require(json_is_null(value));
+        break;
+    case JSONR_BOOL:
+        require(json_is_boolean(value) && json_is_true(value) == m->truth);
+        break;
+    case JSONR_NUMBER:
+        require(json_is_number(value) && json_number_value(value) == m->number);
+        break;
+    case JSONR_STRING:
+        require(json_is_string(value) && json_string_length(value) == m->len);
+        require(memcmp(json_string_value(value), m->text, m->len + 1) == 0);
+        break;
+    case JSONR_OBJECT:
+        require(json_is_object(value));
+        break;
+    case JSONR_ARRAY:
+        require(json_is_array(value));
+        break;
+    }
+}
+
+/* Both readers agree about what the text is. */
+static void check_reader(const char *text, size_t len)
+{
+    static struct jsonr object;
+    json_error_t error;
+    char *copy = malloc(len + 1);
+    require(copy != NULL);
+    memcpy(copy, text, len);
+    enum jsonr_result result = jsonr_parse(&object, copy, len);
+    json_t *doc = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    enum json_error_code code = doc != NULL ? json_error_unknown : json_error_code(&error);
+    if (result == JSONR_OK && doc != NULL) {
+        require(json_is_object(doc) && json_object_size(doc) == object.n);
+        for (size_t i = 0; i < object.n; i++)
+            same_member(&object.members[i], json_object_get(doc, object.members[i].name));
+    } else if (result == JSONR_OK || result == JSONR_NO_OBJECT) {
+        /* inside of what is not kept, a member may occur twice */
+        require(doc != NULL || code == json_error_duplicate_key);
+    } else if (doc != NULL) {
+        require((result == JSONR_MANY && json_object_size(doc) > JSONR_MEMBERS_MAX) ||
+                (result == JSONR_DEEP && too_deep_for_us(doc, 1)));
+    }
+    json_decref(doc);
+    free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    enum msg_sender from = data[0] == 'r' ? MSG_FROM_ROBOT : data[0] == 'l' ? MSG_FROM_RELAY : MSG_FROM_WEBSITE;
+    const char *text = (const char *)data + 1;
+    struct msg m;
+    struct msg_fault fault;
+    check_reader(text, size - 1);
+    if (msg_decode(from, text, size - 1, &m, &fault) == 0) {
+        check_again(&m);
+        msg_finish(&m);
+    } else {
+        char buf[1024];
+        struct jsonw w;
+        jsonw_init(&w, buf, sizeof buf);
+        msg_put_error(&w, &fault);
+        require(!w.overflow && fault.code != MSG_OK && m.doc == NULL);
+        require(msg_decode(MSG_FROM_RELAY, buf, w.len, &m, &fault) == 0);
+        msg_finish(&m);
+    }
+    return 0;
+}
