@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GREETING_MS 1000 /* a relay that does not greet gets telemetry after this */
+#define GREETING_MS   1000 /* a relay that does not greet gets telemetry after this */
 #define MESSAGE_BYTES 4096
 
 struct agent {
@@ -207,8 +207,7 @@ void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms
         on_greeting(a, &m);
     else if (m.type == MSG_ERROR)
         on_error(a, &m, now_ms);
-    else if (m.type == MSG_ACK && m.original_type &&
-             strcmp(m.original_type, msg_type_name(MSG_TELEMETRY)) == 0)
+    else if (m.type == MSG_ACK && m.original_type && strcmp(m.original_type, msg_type_name(MSG_TELEMETRY)) == 0)
         a->stats.acked++;
     msg_finish(&m);
 }

@@ -16,13 +16,13 @@
 struct agent;
 
 struct agent_config {
-    const char *device_id; /* the strings stay the caller's */
+    const char *device_id;   /* the strings stay the caller's */
     const char *device_name; /* or NULL */
     const struct hal_driver *driver;
     void *hal;
     struct outputs *outputs;
     int64_t interval_ms;
-    int deadman_ms; /* for the log */
+    int deadman_ms;                                                             /* for the log */
     int (*send)(void *ctx, enum sendq_lane lane, const char *text, size_t len); /* 0, or -1: dropped */
     void *ctx;
 };

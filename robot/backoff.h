@@ -8,9 +8,9 @@
 
 #include <stdint.h>
 
-#define BACKOFF_CAP_MS 5000
-#define BACKOFF_STEADY_MS 5000    /* connected for so long: the next loss starts afresh */
-#define BACKOFF_REPLACED_MS 5000  /* at least, when another connection took this one's place */
+#define BACKOFF_CAP_MS      5000
+#define BACKOFF_STEADY_MS   5000 /* connected for so long: the next loss starts afresh */
+#define BACKOFF_REPLACED_MS 5000 /* at least, when another connection took this one's place */
 
 /* Zeroed to begin with. */
 struct backoff {

@@ -65,11 +65,16 @@ static size_t read_sensors(void *self, struct hal_reading *out, size_t cap)
     pthread_mutex_unlock(&h->lock);
 
     const struct hal_reading all[] = {
-        {"battery", s.battery, 1}, {"cpu", s.cpu, 1},
-        {"temperature", s.temperature, 1}, {"signal", s.signal, 1},
-        {"x", s.x, 2}, {"y", s.y, 2},
-        {"heading", s.heading, 1}, {"speed_mps", s.speed_mps, 2},
-        {"pan", s.pan, 1}, {"tilt", s.tilt, 1},
+        {"battery", s.battery, 1},
+        {"cpu", s.cpu, 1},
+        {"temperature", s.temperature, 1},
+        {"signal", s.signal, 1},
+        {"x", s.x, 2},
+        {"y", s.y, 2},
+        {"heading", s.heading, 1},
+        {"speed_mps", s.speed_mps, 2},
+        {"pan", s.pan, 1},
+        {"tilt", s.tilt, 1},
         {"charging", s.charging ? 1 : 0, 0},
     };
     size_t n = sizeof(all) / sizeof(all[0]);

@@ -15,16 +15,16 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define CONNECT_MS 2000
-#define PING_S 1
-#define HANGUP_S 3
-#define CLOSE_MS 1000
+#define CONNECT_MS    2000
+#define PING_S        1
+#define HANGUP_S      3
+#define CLOSE_MS      1000
 #define REPLACED_CODE 4001
 /* A longer message than LINK_MESSAGE_MAX is skipped; one that goes on beyond this is no mistake any more. */
-#define SKIP_MAX (64 * LINK_MESSAGE_MAX)
-#define TOKEN_MAX 512
+#define SKIP_MAX    (64 * LINK_MESSAGE_MAX)
+#define TOKEN_MAX   512
 #define PIECE_BYTES 4096
-#define FD_MAX 32
+#define FD_MAX      32
 
 _Static_assert(LWS_PRE <= SENDQ_HEADROOM, "a queued message has room for the frame's head");
 
@@ -37,17 +37,18 @@ struct link {
     enum link_state state;
     atomic_bool stop;
     lws_sorted_usec_list_t tick;
-    int64_t retry_at_ms;  /* LINK_WAITING */
-    int64_t since_ms;     /* when the present state began */
-    int64_t pong_ms;      /* LINK_OPEN: last sign of life of the relay */
-    int close_code;       /* that the relay gave, 0 without */
+    int64_t retry_at_ms; /* LINK_WAITING */
+    int64_t since_ms;    /* when the present state began */
+    int64_t opened_ms;   /* LINK_OPEN, LINK_CLOSING */
+    int64_t pong_ms;     /* LINK_OPEN: last sign of life of the relay */
+    int close_code;      /* that the relay gave, 0 without */
     struct backoff backoff;
     struct sendq out;
     struct throttle invalid_log;
     uint64_t random;
     char token[TOKEN_MAX];
-    size_t rx_len;  /* bytes of the message so far */
-    bool rx_skip;   /* too long or binary: the rest is ignored */
+    size_t rx_len; /* bytes of the message so far */
+    bool rx_skip;  /* too long or binary: the rest is ignored */
     char rx[LINK_MESSAGE_MAX];
 };
 
@@ -84,7 +85,7 @@ static void wait_before_retry(struct link *l)
 static void lost(struct link *l, const char *reason, int status)
 {
     enum link_state was = l->state;
-    int64_t open_ms = state_age_ms(l);
+    int64_t open_ms = clock_mono_ms() - l->opened_ms;
 
     l->wsi = NULL;
     sendq_clear(&l->out);
@@ -212,7 +213,7 @@ static void on_tick(lws_sorted_usec_list_t *sul)
 static void on_open(struct link *l)
 {
     set_state(l, LINK_OPEN);
-    l->pong_ms = l->since_ms;
+    l->opened_ms = l->pong_ms = l->since_ms;
     l->rx_len = 0;
     l->rx_skip = false;
     log_info("connected", log_str("host", l->config.url.host_header), log_bool("tls", l->config.url.tls));
@@ -407,8 +408,8 @@ struct link *link_create(const struct link_config *config, char *err, size_t err
         l->random = (uint64_t)clock_mono_ns();
     l->context = make_context(l);
     if (!l->context) {
-        snprintf(err, err_cap, config->ca[0] ? "cannot set up TLS: is %s a PEM file?" : "cannot set up the connection%s",
-                 config->ca);
+        snprintf(err, err_cap,
+                 config->ca[0] ? "cannot set up TLS: is %s a PEM file?" : "cannot set up the connection%s", config->ca);
         goto fail;
     }
     return l;

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define LINK_MESSAGE_MAX (16 * 1024) /* bytes of a message from the relay */
-#define LINK_TICK_MS 50
+#define LINK_TICK_MS     50
 
 struct link;
 

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROGRAM "telerelay-robot"
+#define PROGRAM     "telerelay-robot"
 #define WATCHDOG_MS 200
-#define EXIT_MS 1500 /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
+#define EXIT_MS     1500 /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
 
 struct robot {
     struct conf conf;

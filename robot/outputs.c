@@ -9,8 +9,8 @@
 #include <time.h>
 
 #define NS_PER_MS 1000000LL
-#define NS_PER_S 1000000000LL
-#define RETRY_NS (20 * NS_PER_MS) /* until a driver that refused is asked again */
+#define NS_PER_S  1000000000LL
+#define RETRY_NS  (20 * NS_PER_MS) /* until a driver that refused is asked again */
 
 struct outputs {
     const struct hal_driver *driver;
@@ -21,7 +21,7 @@ struct outputs {
     pthread_cond_t wake;  /* the next deadline may have come nearer, or `ending` */
     bool ending;
     struct safety safety;
-    struct safety_outputs applied; /* what driver and trace have */
+    struct safety_outputs applied;                    /* what driver and trace have */
     bool drive_known, camera_known, brightness_known; /* false: the driver has to be told again */
     struct outputs_events events;
 };

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #define SENDQ_HEADROOM 16 /* bytes in front of a message's data, for the frame's head */
-#define SENDQ_CAP (64 * 1024)
+#define SENDQ_CAP      (64 * 1024)
 
 enum sendq_lane {
     SENDQ_ORDERED, /* first in, first out */
@@ -17,8 +17,8 @@ enum sendq_lane {
 
 struct sendq_item {
     struct sendq_item *next;
-    size_t len;           /* bytes of data behind the headroom */
-    unsigned char buf[];  /* SENDQ_HEADROOM, then the data */
+    size_t len;          /* bytes of data behind the headroom */
+    unsigned char buf[]; /* SENDQ_HEADROOM, then the data */
 };
 
 /* Zeroed to begin with. */

@@ -2,26 +2,26 @@
 
 #include <math.h>
 
-#define STEP_S 0.01   /* longest step of the integration */
+#define STEP_S    0.01  /* longest step of the integration */
 #define STEPS_MAX 20000 /* a longer gap than 200 s (a suspended machine) is taken in coarser steps */
 
-#define ROOM_M 10.0 /* half the room's side */
-#define TRACK_M 0.4
-#define TOP_MPS 0.8
+#define ROOM_M      10.0 /* half the room's side */
+#define TRACK_M     0.4
+#define TOP_MPS     0.8
 #define WHEEL_TAU_S 0.15
-#define CAMERA_DPS 60.0
-#define PAN_MAX 170.0
-#define TILT_MAX 60.0
+#define CAMERA_DPS  60.0
+#define PAN_MAX     170.0
+#define TILT_MAX    60.0
 
-#define IDLE_PCT_S 0.01   /* battery, percent per second */
-#define LOAD_PCT_S 0.15   /* more, at full load */
+#define IDLE_PCT_S   0.01 /* battery, percent per second */
+#define LOAD_PCT_S   0.15 /* more, at full load */
 #define CHARGE_PCT_S 0.5
-#define DOCK_PCT 5.0
-#define UNDOCK_PCT 95.0
+#define DOCK_PCT     5.0
+#define UNDOCK_PCT   95.0
 
-#define AMBIENT_C 28.0
-#define LOAD_C 24.0 /* above ambient after long full load */
-#define HEAT_TAU_S 40.0
+#define AMBIENT_C   28.0
+#define LOAD_C      24.0 /* above ambient after long full load */
+#define HEAT_TAU_S  40.0
 #define NOISE_TAU_S 2.0
 
 static double clamp(double v, double lo, double hi)

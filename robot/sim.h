@@ -22,17 +22,17 @@
 struct sim {
     int64_t now; /* ns, monotonic */
     uint64_t random;
-    double left, right;           /* wanted, [-1, 1] */
-    double pan_rate, tilt_rate;   /* wanted, [-1, 1] */
-    int brightness;               /* percent */
-    double wheel_l, wheel_r;      /* m/s */
-    double x, y;                  /* m from the middle of the room */
-    double heading;               /* radians, (-pi, pi], counter-clockwise from the x axis */
-    double pan, tilt;             /* degrees */
-    double battery;               /* percent */
-    bool charging;                /* "docked", see above */
-    double cpu_noise, sig_noise;  /* percent */
-    double temperature;           /* °C */
+    double left, right;          /* wanted, [-1, 1] */
+    double pan_rate, tilt_rate;  /* wanted, [-1, 1] */
+    int brightness;              /* percent */
+    double wheel_l, wheel_r;     /* m/s */
+    double x, y;                 /* m from the middle of the room */
+    double heading;              /* radians, (-pi, pi], counter-clockwise from the x axis */
+    double pan, tilt;            /* degrees */
+    double battery;              /* percent */
+    bool charging;               /* "docked", see above */
+    double cpu_noise, sig_noise; /* percent */
+    double temperature;          /* °C */
 };
 
 /* What an observer reads at `now`. */

@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define THROTTLE_LINES 10
+#define THROTTLE_LINES     10
 #define THROTTLE_WINDOW_MS 5000
 
 /* Zeroed to begin with. */
 struct throttle {
-    int64_t since_ms;   /* when the window began */
-    unsigned passed;    /* in this window */
+    int64_t since_ms;    /* when the window began */
+    unsigned passed;     /* in this window */
     unsigned suppressed; /* since the last one that passed */
 };
 

@@ -1,5 +1,6 @@
 #include "robot/trace.h"
 
+#include "common/clock.h"
 #include "common/jsonw.h"
 
 #include <errno.h>
@@ -9,19 +10,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TRACE_LINE_MAX 256
-#define TRACE_LINES 512 /* waiting; an output changes at most some hundred times a second */
+#define NS_PER_S       1000000000LL
+#define DRAIN_NS       200000000LL /* for what waits at the end */
+#define TRACE_LINES    512         /* waiting; an output changes at most some hundred times a second */
 
 struct trace {
     int fd;
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows; never held across a write */
     pthread_cond_t wake;  /* a line waits, or `ending` */
-    bool ending;
-    size_t head, count;   /* ring of lines */
-    uint64_t lost;        /* lines */
+    pthread_cond_t end;   /* `ended` */
+    bool ending, ended;
+    size_t head, count; /* ring of lines */
+    uint64_t lost;      /* lines */
     uint16_t len[TRACE_LINES];
     char line[TRACE_LINES][TRACE_LINE_MAX];
 };
@@ -59,6 +64,8 @@ static void *writer_main(void *arg)
         if (!written)
             t->lost++;
     }
+    t->ended = true;
+    pthread_cond_signal(&t->end);
     pthread_mutex_unlock(&t->lock);
     return NULL;
 }
@@ -66,6 +73,7 @@ static void *writer_main(void *arg)
 struct trace *trace_create(const char *path, char *err, size_t err_cap)
 {
     struct trace *t = calloc(1, sizeof(*t));
+    pthread_condattr_t attr;
     int rc;
 
     if (!t) {
@@ -78,7 +86,11 @@ struct trace *trace_create(const char *path, char *err, size_t err_cap)
         goto fail;
     }
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->wake, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attr);
+    pthread_cond_init(&t->end, &attr);
+    pthread_condattr_destroy(&attr);
     rc = pthread_create(&t->thread, NULL, writer_main, t);
     if (rc != 0) {
         snprintf(err, err_cap, "cannot start the trace's thread: %s", strerror(rc));
@@ -87,6 +99,7 @@ struct trace *trace_create(const char *path, char *err, size_t err_cap)
     return t;
 
 fail_thread:
+    pthread_cond_destroy(&t->end);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->lock);
     close(t->fd);
@@ -97,13 +110,27 @@ fail:
 
 void trace_destroy(struct trace *t)
 {
+    int64_t deadline = clock_mono_ns() + DRAIN_NS;
+    struct timespec until = {.tv_sec = deadline / NS_PER_S, .tv_nsec = deadline % NS_PER_S};
+    bool stuck;
+    int rc = 0;
+
     if (!t)
         return;
     pthread_mutex_lock(&t->lock);
     t->ending = true;
     pthread_cond_signal(&t->wake);
+    while (!t->ended && rc == 0)
+        rc = pthread_cond_timedwait(&t->end, &t->lock, &until);
+    stuck = !t->ended;
     pthread_mutex_unlock(&t->lock);
+    if (stuck) {
+        /* Stuck in a write: it keeps what it uses, and the program ends without it. */
+        pthread_detach(t->thread);
+        return;
+    }
     pthread_join(t->thread, NULL);
+    pthread_cond_destroy(&t->end);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->lock);
     close(t->fd);
@@ -136,8 +163,8 @@ static void put(struct trace *t, struct jsonw *w, const char *cause)
     pthread_mutex_unlock(&t->lock);
 }
 
-void trace_put_pair(struct trace *t, int64_t t_ns, const char *output, const char *name_a, double a,
-                    const char *name_b, double b, const char *cause)
+void trace_put_pair(struct trace *t, int64_t t_ns, const char *output, const char *name_a, double a, const char *name_b,
+                    double b, const char *cause)
 {
     char buf[TRACE_LINE_MAX];
     struct jsonw w;

@@ -15,10 +15,10 @@ struct trace;
 
 /* Appends to `path`, made with mode 0640. NULL with a reason in err. */
 struct trace *trace_create(const char *path, char *err, size_t err_cap);
-void trace_destroy(struct trace *t); /* writes what waits */
+void trace_destroy(struct trace *t); /* writes what waits, for at most 200 ms */
 
-void trace_put_pair(struct trace *t, int64_t t_ns, const char *output, const char *name_a, double a,
-                    const char *name_b, double b, const char *cause);
+void trace_put_pair(struct trace *t, int64_t t_ns, const char *output, const char *name_a, double a, const char *name_b,
+                    double b, const char *cause);
 void trace_put_value(struct trace *t, int64_t t_ns, const char *output, int value, const char *cause);
 
 /* Lines that were lost, because the file was too slow or took no more. */

@@ -90,7 +90,9 @@ static int make_path(struct url *u, const char *rest, const char *device_id, cha
     if (query && has_device_id(query + 1))
         return fail(err, cap, "device_id belongs into the key device_id, not into the URL");
     n = (size_t)snprintf(u->path, sizeof(u->path), "%s%s%sdevice_id=", *rest == '/' ? "" : "/", rest,
-                         !query ? "?" : query[1] == '\0' ? "" : "&");
+                         !query             ? "?"
+                         : query[1] == '\0' ? ""
+                                            : "&");
     for (const char *p = device_id; *p && n < sizeof(u->path); p++) {
         if (isalnum((unsigned char)*p) || strchr("-._~", *p))
             n += (size_t)snprintf(u->path + n, sizeof(u->path) - n, "%c", *p);

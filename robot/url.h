@@ -10,10 +10,10 @@
 
 struct url {
     bool tls;
-    char host[URL_HOST_MAX];          /* a name or a number, IPv6 without its brackets */
+    char host[URL_HOST_MAX]; /* a name or a number, IPv6 without its brackets */
     int port;
     char host_header[URL_HOST_MAX + 8]; /* with the port where it is not the usual one */
-    char path[URL_PATH_MAX];          /* with the query, which ends in device_id=ID */
+    char path[URL_PATH_MAX];            /* with the query, which ends in device_id=ID */
 };
 
 /*
