@@ -44,11 +44,11 @@ async function drive(page) {
   await robot1.first('drive', begin, moves);
 }
 
-/** The robot stopped because it was told to, within the dead-man's time. */
+/** The robot stopped because it was told to: the dead-man had not to help. */
 async function stoppedByCommand(trace, output, since, atRest) {
   const line = await trace.first(output, since, atRest);
   assert.equal(line.cause, 'command');
-  assert.ok(line.t_ns - since < 300 * MS, `${output} stopped after ${(line.t_ns - since) / MS} ms`);
+  return line;
 }
 
 test('a pushed stick drives the robot for as long as it is held, its release stops it at once', async () => {
@@ -64,9 +64,15 @@ test('a pushed stick drives the robot for as long as it is held, its release sto
   assert.deepEqual(outputs.slice(outputs.findIndex(moves)).filter(rests), []);
   const last = outputs.at(-1);
   assert.ok(last.left > last.right && last.right > 0, 'forward and to the right');
+  await page.evaluate(() => addEventListener('pointerup', () => {
+    window.releasedAt = performance.timeOrigin + performance.now();
+  }));
   const release = monotonic();
   await page.mouse.up();
-  await stoppedByCommand(robot1, 'drive', release, rests);
+  const stopped = await stoppedByCommand(robot1, 'drive', release, rests);
+  const wallOffset = Date.now() - monotonic() / MS;
+  const took = stopped.t_ns / MS + wallOffset - await page.evaluate(() => window.releasedAt);
+  assert.ok(took < 150, `from the release in the page to the robot at rest: ${took} ms`);
   assert.deepEqual((await robot2.since('drive', begin)).filter(moves), [], 'the other robot was not addressed');
   const zeros = page.sent.filter((m) => m.type === 'robot_move' && m.t_ns >= release && m.x === 0 && m.y === 0);
   assert.equal(zeros.length, 1);
@@ -76,7 +82,7 @@ test('a pushed stick drives the robot for as long as it is held, its release sto
 test('a stick that moves all the time sends at most every 50 ms, values within range', async () => {
   const page = await driver();
   const { drive: pad } = parts(page);
-  await grab(page, pad, 0.2, 0.2);
+  await grab(page, pad, 2, 0);
   const from = monotonic();
   for (let i = 0; monotonic() - from < 1000 * MS; i++) {
     const to = await point(pad, 2 * Math.cos(i / 5), 2 * Math.sin(i / 5)); // far outside of the pad
@@ -100,8 +106,7 @@ test('all robots are addressed by default', async () => {
   await grab(page, parts(page).drive, 0, 0.7);
   await Promise.all([robot1.first('drive', begin, moves), robot2.first('drive', begin, moves)]);
   await page.mouse.up();
-  await Promise.all([robot1, robot2].map((t) => stoppedByCommand(t, 'drive', begin, (l) => rests(l) && l.t_ns > begin)
-    .catch(() => t.first('drive', begin, rests))));
+  await Promise.all([robot1, robot2].map((trace) => stoppedByCommand(trace, 'drive', begin, rests)));
   await closePage(page);
 });
 
@@ -355,7 +360,7 @@ test('a robot that leaves is shown as offline, its values as old ones', async ()
   await stack.start('robot_02');
   await eventually('robot_02 is online again', 8000, async () => (await card.getAttribute('data-online')) === 'true');
   await card.getByRole('button', { name: 'Select robot_02' }).click();
-  assert.equal(await parts(page).robots.inputValue(), 'robot_02');
+  await eventually('it is selected', 1000, async () => (await parts(page).robots.inputValue()) === 'robot_02');
   await closePage(page);
 });
 

@@ -30,11 +30,14 @@ export function createSelector(select, choose) {
   };
 }
 
-/** @param {(id: string) => void} choose */
-function createCard(choose) {
+/** @param {string} id @param {(id: string) => void} choose */
+function createCard(id, choose) {
   const root = element('li', 'robot');
-  const button = element('button', 'robot-name');
+  root.dataset.deviceId = id;
+  const button = element('button', 'robot-name', id);
   button.setAttribute('type', 'button');
+  button.setAttribute('aria-label', `Select ${id}`);
+  button.addEventListener('click', () => choose(id));
   const state = element('span', 'robot-state');
   const head = element('div', 'robot-head');
   head.append(element('span', 'dot'), button, state);
@@ -49,9 +52,7 @@ function createCard(choose) {
   const more = element('p', 'robot-more');
   const age = element('p', 'robot-age');
   root.append(head, values, more, age);
-  const view = { root, button, state, cells, more, age, id: '' };
-  button.addEventListener('click', () => choose(view.id));
-  return view;
+  return { root, state, cells, more, age };
 }
 
 /** Metrics beyond the four, on one line. @param {Robot} robot */
@@ -65,10 +66,6 @@ function further(robot) {
 
 /** @param {ReturnType<typeof createCard>} view @param {Robot} robot @param {State} state @param {number} now */
 function drawCard(view, robot, state, now) {
-  view.id = robot.id;
-  setText(view.button, robot.id);
-  view.button.setAttribute('aria-label', `Select ${robot.id}`);
-  setData(view.root, 'deviceId', robot.id);
   setData(view.root, 'online', String(robot.online));
   setData(view.root, 'selected', String(state.selected === robot.id));
   setData(view.root, 'stale', String(isStale(state, robot, robot.lastAt, now)));
@@ -88,18 +85,26 @@ function drawCard(view, robot, state, now) {
  * @returns {(state: State, now: number) => void} draws
  */
 export function createList(list, empty, count, choose) {
-  /** @type {ReturnType<typeof createCard>[]} reused from the top */
-  const cards = [];
+  /** @type {Map<string, ReturnType<typeof createCard>>} by robot: a card under a finger stays that robot's */
+  const cards = new Map();
   return (state, now) => {
     const robots = sortedRobots(state);
+    const online = robots.filter((robot) => robot.online).length;
     empty.hidden = robots.length > 0;
-    setText(count, `${robots.filter((r) => r.online).length} online, ${robots.filter((r) => !r.online).length} offline`);
-    while (cards.length > robots.length) cards.pop()?.root.remove();
-    while (cards.length < robots.length) {
-      const card = createCard(choose);
-      cards.push(card);
-      list.append(card.root);
+    setText(count, `${online} online, ${robots.length - online} offline`);
+    for (const [id, card] of cards) {
+      if (state.robots.has(id)) continue;
+      card.root.remove();
+      cards.delete(id);
     }
-    robots.forEach((robot, i) => drawCard(cards[i], robot, state, now));
+    robots.forEach((robot, i) => {
+      let card = cards.get(robot.id);
+      if (!card) {
+        card = createCard(robot.id, choose);
+        cards.set(robot.id, card);
+      }
+      if (list.children[i] !== card.root) list.insertBefore(card.root, list.children[i] ?? null);
+      drawCard(card, robot, state, now);
+    });
   };
 }
