@@ -37,6 +37,7 @@ struct session {
 
     /* ws.c's */
     struct outq q;
+    bool opened;                 /* the hub knows it */
     bool dirty;                  /* on the list of those with something to send */
     bool watched;                /* on the list of those with a deadline */
     bool ended;                  /* being closed: nothing from it counts any more */

@@ -334,11 +334,15 @@ static int on_established(struct ws *w, struct lws *wsi, struct session *s)
     enum request_kind kind = read_query(wsi, device_id);
     if (kind == REQUEST_BAD)
         return -1;
+    s->opened = true;
     return hub_opened(w->hub, s, kind == REQUEST_ROBOT ? device_id : NULL);
 }
 
 static void on_closed(struct ws *w, struct session *s)
 {
+    /* libwebsockets tells the end of handshakes that failed half-way, too. */
+    if (s == NULL || !s->opened)
+        return;
     s->ended = true;
     unmark_dirty(w, s);
     unwatch(w, s);
