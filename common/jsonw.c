@@ -132,6 +132,11 @@ size_t jsonw_format_number(char out[JSONW_NUMBER_MAX], double value)
         if (strtod(out, NULL) == value)
             break;
     }
+    char *exponent = memchr(out, 'e', len); /* printf writes at least two digits: 1e-07 */
+    if (exponent != NULL && exponent[2] == '0') {
+        memmove(exponent + 2, exponent + 3, strlen(exponent + 3) + 1);
+        len--;
+    }
     return len;
 }
 

@@ -41,7 +41,8 @@ static void known_numbers(void **state)
     number_is(100, "100");
     number_is(-1, "-1");
     number_is(0.000001, "0.000001");
-    number_is(1e-7, "1e-07");
+    number_is(1e-7, "1e-7");
+    number_is(-1.5e-9, "-1.5e-9");
     number_is(123456.789012, "123456.789012");
     number_is(0.1 + 0.2, "0.30000000000000004");
     number_is(1.0 / 3, "0.3333333333333333");
