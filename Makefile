@@ -39,13 +39,14 @@ libs_common := -ljansson -linih -lm
 libs_wsd    := -lwebsockets -lhiredis -lev $(libs_common)
 libs_fcgi   := -lfcgi -lhiredis $(libs_common)
 libs_robot  := -lwebsockets -lpthread $(libs_common)
+libs_bench  := -lhiredis $(libs_common)
 
 src = $(wildcard $1/*.c)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 lib_src = $(filter-out $1/main.c,$(call src,$1))
 
 BINS := $(foreach p,$(PROGRAMS),$(if $(call src,$p),$(BIN)/$(name_$p)))
-LIBS := $(foreach p,common $(PROGRAMS),$(BUILD)/lib/lib$p.a)
+LIBS := $(foreach p,common $(PROGRAMS) bench,$(BUILD)/lib/lib$p.a)
 
 # tests/unit/COMPONENT_WHAT.c, tests/fuzz/COMPONENT_WHAT.c: COMPONENT says what is linked.
 UNIT_SRC := $(wildcard tests/unit/*.c)
@@ -55,7 +56,6 @@ REPLAYS  := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(FUZZ_SRC))
 component = $(firstword $(subst _, ,$(notdir $1)))
 
-BENCH := $(if $(wildcard tests/bench/main.c),$(BIN)/telerelay-bench)
 ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench,$(call src,$d))
 ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench))
 
@@ -65,7 +65,7 @@ export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS RUN_DIR CONFIG
 JOBS ?= $(shell nproc)
 
 .PHONY: all
-all: $(BINS) $(BENCH)
+all: $(BINS) $(BIN)/telerelay-bench
 
 # --- building ---------------------------------------------------------------------------------
 
@@ -97,10 +97,15 @@ $(BIN)/$(name_$1): $(call obj,$1/main.c) $(BUILD)/lib/lib$1.a $(BUILD)/lib/libco
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
 
-$(BIN)/telerelay-bench: $(call obj,$(call src,tests/bench)) $(BUILD)/lib/libcommon.a
+$(BUILD)/lib/libbench.a: $(call obj,$(call lib_src,tests/bench))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BIN)/telerelay-bench: $(call obj,tests/bench/main.c) $(BUILD)/lib/libbench.a $(BUILD)/lib/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lhiredis $(libs_common)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
 
 # The relay's Redis scripts, as C strings.
 $(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua)
@@ -175,8 +180,8 @@ test:
 
 bench:
 	@deploy/install-packages build run test
-	@$(MAKE) -j$(JOBS) all web tests/node_modules/.package-lock.json
-	@$(BIN)/telerelay-bench $(BENCH_ARGS)
+	@$(MAKE) -j$(JOBS) all
+	@tests/bench/run
 
 lint:
 	@deploy/install-packages build run lint
@@ -236,7 +241,7 @@ help:
 	@echo 'make up|down   the same in the background'
 	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
-	@echo 'make bench     the benchmarks; BENCH_ARGS=…'
+	@echo 'make bench     the benchmarks; BENCH=fanout,command,ingest,idle,blocked,history BENCH_SECONDS=6'
 	@echo 'make lint      format, static analysis, both compilers, shell, nginx, units, layers'
 	@echo 'make format | coverage | fuzz FUZZ_SECONDS=60 | compile_commands.json | clean'
 	@echo 'make install   DESTDIR= PREFIX=/usr/local SERVER_NAME=robots.example.org'

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define DRAIN_NS INT64_C(500000000)
+#define DRAIN_NS INT64_C(2000000000)
 
 struct blocked {
     const struct options *o;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GREETING_NS    INT64_C(10000000000)
+#define GREETING_NS   INT64_C(10000000000)
 #define CONNECTS_A_GO 16 /* connections between two looks at those that are there: their pings want answers */
 
 static void greet(struct crowd *c, bool *greeted)

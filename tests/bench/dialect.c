@@ -52,7 +52,8 @@ size_t dialect_telemetry(char *out, enum dialect d, unsigned robot, uint64_t seq
 size_t dialect_command(char *out, unsigned number)
 {
     double x = (double)number / HALF - 1;
-    int n = snprintf(out, DIALECT_TEXT_MAX, "{\"type\":\"robot_move\",\"x\":%.4f,\"y\":-0.3,\"id\":\"c%u\"}", x, number);
+    int n =
+        snprintf(out, DIALECT_TEXT_MAX, "{\"type\":\"robot_move\",\"x\":%.4f,\"y\":-0.3,\"id\":\"c%u\"}", x, number);
     return (size_t)n;
 }
 

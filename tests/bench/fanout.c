@@ -153,8 +153,12 @@ int fanout_run(const struct options *o)
     if (!f)
         return -1;
     f->o = o;
-    f->crowd = (struct crowd){
-        .options = o, .n_robots = o->robots, .n_websites = o->websites, .robot = on_robot, .website = on_website, .user = f};
+    f->crowd = (struct crowd){.options = o,
+                              .n_robots = o->robots,
+                              .n_websites = o->websites,
+                              .robot = on_robot,
+                              .website = on_website,
+                              .user = f};
     f->seqs = (size_t)((o->warmup + o->seconds) * o->hz) + 2;
     f->seen = calloc((size_t)o->websites * o->robots * f->seqs / 8 + 1, 1);
     hist_init(&f->latency);

@@ -19,7 +19,7 @@ enum frame_op {
 };
 
 #define FRAME_MESSAGE_MAX (1u << 20) /* bytes of one message, all fragments together */
-#define FRAME_HEADER_MAX 14
+#define FRAME_HEADER_MAX  14
 
 /*
  * One complete message or control frame; never FRAME_CONTINUATION. `data` is valid during the call.

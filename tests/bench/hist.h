@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #define HIST_SUB_BITS 6
-#define HIST_OCTAVES 36 /* up to about 73 minutes; longer ones count as the last step */
-#define HIST_SLOTS ((HIST_OCTAVES + 1) << HIST_SUB_BITS)
+#define HIST_OCTAVES  36 /* up to about 73 minutes; longer ones count as the last step */
+#define HIST_SLOTS    ((HIST_OCTAVES + 1) << HIST_SUB_BITS)
 
 struct hist {
     uint64_t slots[HIST_SLOTS];

@@ -35,11 +35,27 @@ struct history {
     struct hist latency;
 };
 
+static int reconnect(struct history *h, struct client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = net_socket(h->o->relays[0]);
+    if (c->fd < 0)
+        fprintf(stderr, "telerelay-bench: cannot connect to %s\n", h->o->relays[0]);
+    return c->fd < 0 ? -1 : 0;
+}
+
+/* Servers end a keep-alive connection after a number of requests: then the next one goes over a new one. */
 static int ask(struct history *h, struct client *c)
 {
-    http_reset(&c->answer);
     c->asked = clock_mono_ns();
+    bool ends = c->answer.body && c->answer.last;
+    http_reset(&c->answer);
+    if (ends && reconnect(h, c))
+        return -1;
     ssize_t sent = send(c->fd, h->request, h->request_len, MSG_NOSIGNAL);
+    if (sent != (ssize_t)h->request_len)
+        fprintf(stderr, "telerelay-bench: a request could not be sent\n");
     return sent == (ssize_t)h->request_len ? 0 : -1;
 }
 
@@ -56,6 +72,8 @@ static int take(struct history *h, struct client *c, bool look)
 {
     ssize_t got = recv(c->fd, h->buf, READ_SIZE, 0);
     int done = got <= 0 ? -1 : http_feed(&c->answer, h->buf, (size_t)got);
+    if (done < 0)
+        fprintf(stderr, "telerelay-bench: %s answer from %s\n", got <= 0 ? "no" : "a broken", h->o->relays[0]);
     if (done <= 0)
         return done;
     h->body = c->answer.body_seen;
@@ -74,11 +92,12 @@ static int ask_for(struct history *h, double seconds, bool look)
     int64_t until = clock_mono_ns() + (int64_t)(seconds * 1e9);
     unsigned open = h->n; /* requests that are not answered */
     for (unsigned i = 0; i < h->n; i++) {
-        fds[i] = (struct pollfd){.fd = h->clients[i].fd, .events = POLLIN};
         if (ask(h, &h->clients[i]))
             return -1;
     }
     while (open) {
+        for (unsigned i = 0; i < h->n; i++)
+            fds[i] = (struct pollfd){.fd = h->clients[i].fd, .events = POLLIN};
         if (poll(fds, h->n, ANSWER_MS) <= 0) {
             fprintf(stderr, "telerelay-bench: no answer within %d ms\n", ANSWER_MS);
             return -1;
@@ -99,12 +118,10 @@ static int ask_for(struct history *h, double seconds, bool look)
 static int connect_all(struct history *h)
 {
     for (; h->n < h->o->concurrency && h->n < CONNS_MAX; h->n++) {
-        h->clients[h->n].fd = net_socket(h->o->relays[0]);
-        if (h->clients[h->n].fd < 0) {
-            fprintf(stderr, "telerelay-bench: cannot connect to %s\n", h->o->relays[0]);
-            return -1;
-        }
+        h->clients[h->n].fd = -1;
         http_init(&h->clients[h->n].answer);
+        if (reconnect(h, &h->clients[h->n]))
+            return -1;
     }
     return 0;
 }
@@ -136,9 +153,9 @@ int history_run(const struct options *o)
         return -1;
     h->o = o;
     h->buf = malloc(READ_SIZE);
-    h->request_len = (size_t)snprintf(h->request, sizeof h->request,
-                                      "GET /api/telemetry?device_id=bench_00&limit=%u HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                                      o->limit);
+    h->request_len = (size_t)snprintf(
+        h->request, sizeof h->request,
+        "GET /api/telemetry?device_id=bench_00&limit=%u HTTP/1.1\r\nHost: localhost\r\n\r\n", o->limit);
     if (!h->buf || connect_all(h) || ask_for(h, o->warmup, true))
         goto out;
     h->answers = 0;
@@ -150,7 +167,8 @@ int history_run(const struct options *o)
     rc = report("history", o, &m, (double)h->answers, meter_seconds(&m), h);
 out:
     for (unsigned i = 0; i < h->n; i++) {
-        close(h->clients[i].fd);
+        if (h->clients[i].fd >= 0)
+            close(h->clients[i].fd);
         http_finish(&h->clients[i].answer);
     }
     free(h->buf);

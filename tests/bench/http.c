@@ -1,6 +1,5 @@
 #include "tests/bench/http.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +58,8 @@ static int read_head(struct http_answer *a)
             a->body_len = strtoll(line + 15, NULL, 10);
         else if (strncasecmp(line, "Transfer-Encoding: chunked", 26) == 0)
             chunked = true;
+        else if (strncasecmp(line, "Connection: close", 17) == 0)
+            a->last = true;
     }
     return chunked || a->body_len >= 0 ? 1 : -1;
 }

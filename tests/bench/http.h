@@ -2,6 +2,7 @@
 #ifndef BENCH_HTTP_H
 #define BENCH_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct http_answer {
     size_t len, cap;
     size_t body;        /* offset behind the head; 0: the head is not complete */
     int status;         /* once the head is there */
+    bool last;          /* the server closes the connection behind this answer */
     int64_t body_len;   /* from Content-Length; -1: in chunks */
     size_t chunk;       /* offset of the next chunk's size line */
     uint64_t body_seen; /* bytes of the body without the chunks' own */

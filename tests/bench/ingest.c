@@ -18,9 +18,9 @@ struct robot {
 };
 
 struct website {
-    uint64_t updates;   /* while the meter ran */
-    int64_t last_ns;    /* when the newest of them came */
-    int64_t gap_ns;     /* the longest silence */
+    uint64_t updates; /* while the meter ran */
+    int64_t last_ns;  /* when the newest of them came */
+    int64_t gap_ns;   /* the longest silence */
 };
 
 struct ingest {
@@ -184,8 +184,12 @@ int ingest_run(const struct options *o)
     if (!g)
         return -1;
     g->o = o;
-    g->crowd = (struct crowd){
-        .options = o, .n_robots = o->robots, .n_websites = o->websites, .robot = on_robot, .website = on_website, .user = g};
+    g->crowd = (struct crowd){.options = o,
+                              .n_robots = o->robots,
+                              .n_websites = o->websites,
+                              .robot = on_robot,
+                              .website = on_website,
+                              .user = g};
     hist_init(&g->ack);
     hist_init(&g->update);
     if (allocate(g))

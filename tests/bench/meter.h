@@ -12,9 +12,9 @@
 struct meter {
     const struct options *options;
     bool started, stopped;
-    int64_t t0, t1; /* monotonic, ns */
-    int64_t cpu[PROC_GROUPS_MAX]; /* ns used between start and stop; -1: a process was gone */
-    int64_t own_cpu;              /* ns */
+    int64_t t0, t1;                             /* monotonic, ns */
+    int64_t cpu[PROC_GROUPS_MAX];               /* ns used between start and stop; -1: a process was gone */
+    int64_t own_cpu;                            /* ns */
     struct proc_memory memory[PROC_GROUPS_MAX]; /* bytes grown between start and stop */
 };
 

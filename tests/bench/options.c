@@ -86,8 +86,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 {
     struct option longs[N_ROWS + 2] = {{"help", no_argument, NULL, 'h'}};
     for (size_t i = 0; i < N_ROWS; i++)
-        longs[i + 1] = (struct option){rows[i].name, rows[i].kind == FLAG ? no_argument : required_argument, NULL,
-                                       256 + (int)i};
+        longs[i + 1] =
+            (struct option){rows[i].name, rows[i].kind == FLAG ? no_argument : required_argument, NULL, 256 + (int)i};
     *o = (struct options){.robots = 10,
                           .websites = 100,
                           .hz = 20,

@@ -19,7 +19,7 @@ int proc_memory(pid_t pid, struct proc_memory *out);
 
 /* Processes under one name, as in "relay=12,13". */
 #define PROC_GROUPS_MAX 4
-#define PROC_PIDS_MAX 16
+#define PROC_PIDS_MAX   16
 
 struct proc_group {
     char name[16];

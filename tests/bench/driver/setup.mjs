@@ -6,6 +6,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import Redis from 'ioredis';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const bin = path.join(root, 'build', process.env.CONFIG || 'release', 'bin');
@@ -120,7 +121,32 @@ export async function startStack({ relays = 1, spread = false } = {}) {
     pids: () => [`relay=${relayNames.map(pid).join(',')}`, `redis=${pid('redis')}`],
     apiPids: () => [`redis=${pid('redis')}`, `api=${family('api')}`, `nginx=${family('nginx')}`],
     redisPids: () => [`redis=${pid('redis')}`],
+    dropped: () => dropped(path.join(runDir, 'redis.sock'), relayNames),
   };
+}
+
+// What the relays have dropped on purpose so far: telemetry for websites that did not keep up, moves that a
+// newer one replaced or that became too old. They say so once a second; this waits for the next time.
+const DROPS = /^telerelay_wsd_(?:telemetry_thinned|queue_refused|commands_replaced|commands_expired)_total\{.*\} (\d+)$/gm;
+
+async function dropped(socket, relays) {
+  const redis = new Redis({ path: socket });
+  let sum = 0;
+  try {
+    for (const name of relays) {
+      const key = `tr:metrics:${name}`;
+      let left = await redis.pttl(key);
+      await until(`the metrics of ${name}`, async () => {
+        const before = left;
+        left = await redis.pttl(key);
+        return left > before;
+      });
+      for (const [, count] of (await redis.get(key)).matchAll(DROPS)) sum += Number(count);
+    }
+  } finally {
+    redis.disconnect();
+  }
+  return sum;
 }
 
 // --- Redis for the references, configured like ours -----------------------------------------------------
