@@ -36,7 +36,7 @@ export class Ledger {
     this.rowSerial = 0;
     /** @type {Row[]} newest first */
     this.rows = [];
-    /** @type {Map<string, {row: Row, at: number}>} rows that take further commands, by kind and target */
+    /** @type {Map<string, {row: Row, at: number, zero: boolean}>} rows that take further commands, by kind and target */
     this.groups = new Map();
     /** @type {Map<string, Entry>} by command id, oldest first */
     this.entries = new Map();
@@ -56,9 +56,9 @@ export class Ledger {
     const target = command.device_id ?? '';
     const groupKey = `${command.type} ${target}`;
     const group = this.groups.get(groupKey);
-    const last = isZero(command);
+    const zero = isZero(command); // the end of a motion has a row of its own
     let row;
-    if (group && !last && now - group.at < GROUP_MS) {
+    if (group && group.zero === zero && now - group.at < GROUP_MS) {
       row = group.row;
       row.count++;
     } else {
@@ -66,8 +66,7 @@ export class Ledger {
     }
     row.label = describe(command);
     row.version++;
-    if (last) this.groups.delete(groupKey);
-    else this.groups.set(groupKey, { row, at: now });
+    this.groups.set(groupKey, { row, at: now, zero });
     this.entries.set(id, { id, type: command.type, row, sentAt: now, open: true });
     this.forget(now);
   }
@@ -111,7 +110,7 @@ export class Ledger {
       Object.assign(row, { label: failure.originalType || 'Relay', state: 'error', detail });
     }
     row.version++;
-    this.groups.set('error ', { row, at: now });
+    this.groups.set('error ', { row, at: now, zero: false });
   }
 
   /** Commands without an answer in time. @param {number} now */

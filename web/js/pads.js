@@ -21,6 +21,8 @@ export function createPad(pad, knob, readout, send) {
   let pointer = null;
   /** @type {Set<string>} keys that are down */
   const keys = new Set();
+  /** Where the stick was grabbed: fixed until it is let go, even if the page moves under the finger. */
+  let centre = { x: 0, y: 0, travel: 0 };
   let usable = false;
 
   /** @param {Vector} v */
@@ -47,20 +49,15 @@ export function createPad(pad, knob, readout, send) {
     draw(ZERO);
   };
   /** @param {PointerEvent} event */
-  const follow = (event) => {
-    const box = pad.getBoundingClientRect();
-    hold(fromPointer(
-      event.clientX - box.left - box.width / 2,
-      event.clientY - box.top - box.height / 2,
-      box.width * TRAVEL,
-    ));
-  };
+  const follow = (event) => hold(fromPointer(event.clientX - centre.x, event.clientY - centre.y, centre.travel));
 
   pad.addEventListener('pointerdown', (event) => {
     if (!usable || pointer !== null || event.button !== 0) return;
     keys.clear();
     pointer = event.pointerId;
     pad.setPointerCapture(event.pointerId);
+    const box = pad.getBoundingClientRect();
+    centre = { x: box.left + box.width / 2, y: box.top + box.height / 2, travel: box.width * TRAVEL };
     follow(event);
   });
   pad.addEventListener('pointermove', (event) => {

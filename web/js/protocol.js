@@ -143,7 +143,7 @@ export const isZero = (command) => isMove(command) && command.x === 0 && command
 export function describe(command) {
   if (isMove(command)) {
     const name = command.type === 'robot_move' ? 'Drive' : 'Camera';
-    return isZero(command) ? `${name} released` : `${name} x ${command.x.toFixed(2)}, y ${command.y.toFixed(2)}`;
+    return isZero(command) ? `${name} to zero` : `${name} x ${command.x.toFixed(2)}, y ${command.y.toFixed(2)}`;
   }
   return `${command.type === 'set_speed' ? 'Speed' : 'Brightness'} ${command.value} %`;
 }

@@ -72,6 +72,8 @@ export class Stick {
     this.send = send;
     this.clock = clock;
     this.held = false;
+    /** A stick that was only touched, at its centre, has nothing to say yet. */
+    this.moved = false;
     /** @type {Vector} */
     this.value = ZERO;
     this.sentAt = -Infinity;
@@ -81,12 +83,15 @@ export class Stick {
 
   /** The stick is held at `value`. @param {Vector} value */
   hold(value) {
-    const moved = value.x !== this.value.x || value.y !== this.value.y;
-    const grabbed = !this.held;
+    const changed = value.x !== this.value.x || value.y !== this.value.y;
+    const first = !this.moved;
+    const zero = value.x === 0 && value.y === 0;
     this.value = value;
     this.held = true;
-    if (grabbed || (moved && this.clock.now() - this.sentAt >= REPEAT_MS)) this.transmit();
-    else if (moved && value.x === 0 && value.y === 0) this.transmit(); // a stop never waits
+    if (!changed) return;
+    this.moved = true;
+    // The first and a stop never wait.
+    if (first || zero || this.clock.now() - this.sentAt >= REPEAT_MS) this.transmit();
   }
 
   /** The stick is let go: exactly one zero, now. */
@@ -99,6 +104,7 @@ export class Stick {
   /** The connection is gone: the stick falls back without sending; it has to be grabbed again. */
   drop() {
     this.held = false;
+    this.moved = false;
     this.value = ZERO;
     this.clock.stop(this.timer);
     this.timer = null;
@@ -112,7 +118,6 @@ export class Stick {
   }
 
   repeat() {
-    if (!this.held) return;
     this.sentAt = this.clock.now();
     this.send(this.value);
   }

@@ -31,7 +31,7 @@ test('a held stick is one row, its release another', () => {
   send(ledger, drive(0, 0), 1000);
   send(ledger, drive(0.2, 0), 1050);
   assert.deepEqual(ledger.rows.map((r) => [r.label, r.count]), [
-    ['Drive x 0.20, y 0.00', 1], ['Drive released', 1], ['Drive x 0.90, y 0.50', 20],
+    ['Drive x 0.20, y 0.00', 1], ['Drive to zero', 1], ['Drive x 0.90, y 0.50', 20],
   ]);
 });
 
@@ -48,7 +48,7 @@ test('other robots and other commands have rows of their own', () => {
 
 test('an answer without id belongs to the oldest command of its type that waits', () => {
   const ledger = new Ledger('p-');
-  send(ledger, drive(0, 0), 0);
+  send(ledger, drive(1, 0), 0);
   send(ledger, drive(0, 0), 1);
   ledger.acked(ack('', 1), 2);
   assert.deepEqual(ledger.rows.map((r) => r.state), ['sent', 'received']);
@@ -90,7 +90,7 @@ test('no answer after a second, and at once when the connection is lost', () => 
 
 test('rows and remembered commands are bounded', () => {
   const ledger = new Ledger('p-');
-  for (let i = 0; i < 5000; i++) send(ledger, drive(0, 0), i);
+  for (let i = 0; i < 5000; i++) send(ledger, drive(i % 2, 0), i);
   assert.equal(ledger.rows.length, ROWS_MAX);
   assert.ok(ledger.entries.size <= 1024);
   assert.equal(new Set(ledger.rows.map((r) => r.key)).size, ROWS_MAX);

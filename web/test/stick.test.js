@@ -73,6 +73,14 @@ test('keys', () => {
   assert.equal(isStickKey('KeyQ') || isStickKey('toString'), false);
 });
 
+test('a stick that is only touched at its centre sends the zero of its release and nothing else', () => {
+  const { clock, sent, stick } = setUp();
+  stick.hold({ x: 0, y: 0 });
+  clock.pass(500);
+  stick.release();
+  assert.deepEqual(sent, [{ t: 500, x: 0, y: 0 }]);
+});
+
 test('a held stick repeats at 20 Hz', () => {
   const { clock, sent, stick } = setUp();
   stick.hold({ x: 0, y: 0.5 });
@@ -110,6 +118,8 @@ test('a stick that is moved back to the centre stops at once too', () => {
   clock.pass(1);
   stick.hold({ x: 0, y: 0 });
   assert.deepEqual(sent.at(-1), { t: 1, x: 0, y: 0 });
+  clock.pass(REPEAT_MS);
+  assert.equal(sent.length, 3, 'it is still held: the zero repeats');
 });
 
 test('a stick that lost its connection sends nothing more', () => {

@@ -3,13 +3,13 @@
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { choose, closePage, eventually, grab, launch, openPage, parts, root, startStack } from './harness.js';
+import { choose, closePage, eventually, grab, launch, openPage, parts, root, startStack } from './harness.mjs';
 
 test('screenshots', { skip: !process.env.SCREENSHOTS }, async () => {
   const stack = await startStack(2);
   const browser = await launch();
   try {
-    for (const [file, width, height, scale] of [['screenshot', 1280, 800, 1.5], ['screenshot-phone', 390, 844, 2]]) {
+    for (const [file, width, height, scale] of [['screenshot', 1280, 800, 1], ['screenshot-phone', 390, 844, 1.5]]) {
       const page = await openPage(browser, `${stack.url}/`, {
         viewport: { width, height }, deviceScaleFactor: scale, colorScheme: 'dark',
       });

@@ -2,7 +2,7 @@
 // ports below /tmp, robots' traces, pages that note whatever a healthy page must not do.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -38,20 +38,40 @@ async function freePorts(count) {
   return ports;
 }
 
+/** Stacks that run: none outlives this process, however it ends. @type {Set<NodeJS.ProcessEnv>} */
+const running = new Set();
+process.on('exit', () => {
+  for (const env of running) execFileSync(path.join(root, 'deploy/stack'), ['down'], { env, timeout: 20_000 });
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
 /** Starts a stack with two relays; `down` stops it and removes its directory. */
 export async function startStack(robots = 2) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await tryStack(robots);
+    } catch (error) {
+      // Somebody else may take a port between its choice and its use.
+      if (attempt === 3 || !/port \d+ on 127\.0\.0\.1 is taken/.test(error.message)) throw error;
+    }
+  }
+}
+
+async function tryStack(robots) {
   const dir = await mkdtemp('/tmp/telerelay-browser-');
   const [port, tlsPort] = await freePorts(2);
   const env = { ...process.env, PORT: `${port}`, TLS_PORT: `${tlsPort}`, RUN_DIR: dir, RELAYS: '2', ROBOTS: `${robots}` };
   const verb = (...args) => run(path.join(root, 'deploy/stack'), args, { env, timeout: 60_000 });
   const down = async () => {
     await verb('down');
+    running.delete(env);
     await rm(dir, { recursive: true, force: true });
   };
+  running.add(env);
   try {
     await verb('up');
   } catch (error) {
-    await verb('down').catch(() => {});
+    await verb('down').then(() => running.delete(env), () => {});
     throw new Error(`deploy/stack up: ${error.stderr || error.message} (${dir})`);
   }
   return {

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import {
   choose, closePage, connected, eventually, grab, launch, monotonic, moves, openPage, pans, parts, point, rests,
   startStack, still,
-} from './harness.js';
+} from './harness.mjs';
 
 const MS = 1e6; // ns
 const METRICS = ['battery', 'cpu', 'temperature', 'signal'];
@@ -291,7 +291,7 @@ test('the command log shows what became of each command', async () => {
   await grab(page, parts(page).camera, 0.5, 0.5);
   await page.mouse.up();
   await eventually('the release is shown', 2000, async () =>
-    /Camera released.*received by relay, robots: 1/.test(await log.locator('li').first().textContent()));
+    /Camera to zero.*received by relay, robots: 1/.test(await log.locator('li').first().textContent()));
   await closePage(page);
 });
 
@@ -329,8 +329,8 @@ test('a killed relay: the page is back without a reload, and the stick has to be
   await stack.start('wsd-1');
   await stack.kill('wsd-2');
   await eventually('the loss is shown', 3000, () => page.evaluate(() => window.states.some((s) => s !== 'connected')));
-  await connected(page);
   await stack.start('wsd-2');
+  await connected(page);
   await robot1.first('drive', killed, rests, 2000);
   assert.equal(await page.evaluate(() => window.survivor), 'still here');
   assert.equal(await parts(page).robots.inputValue(), 'robot_01', 'the choice survives');
