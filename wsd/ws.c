@@ -147,6 +147,18 @@ static void set_behind(struct ws *w, struct session *s, int64_t now)
     lws_callback_on_writable(s->wsi);
 }
 
+/*
+ * Not by libwebsockets' own closing: it hangs up at once on a peer that is in the middle of sending,
+ * and our last words are lost with what the peer still had on its way. What it sends is thrown away
+ * until it answers, or for CLOSE_MS.
+ */
+static int send_close(struct session *s, unsigned code)
+{
+    unsigned char frame[] = {0x88, 2, (unsigned char)(code >> 8), (unsigned char)(code & 0xff)};
+    s->close_sent = true;
+    return lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
 /* Sends what the socket takes. -1 when the connection is dead. */
 static int flush_session(struct ws *w, struct session *s)
 {
@@ -170,9 +182,7 @@ static int flush_session(struct ws *w, struct session *s)
         return 0;
     }
     s->behind_since_ms = 0;
-    if (s->close_code != 0)
-        lws_callback_on_writable(s->wsi);
-    return 0;
+    return s->close_code != 0 && !s->close_sent ? send_close(s, s->close_code) : 0;
 }
 
 void ws_flush(struct ws *w)
@@ -191,12 +201,7 @@ void ws_flush(struct ws *w)
 static int on_writable(struct ws *w, struct session *s)
 {
     s->blocked_since_ms = clock_mono_ms(); /* it took something */
-    if (flush_session(w, s) != 0)
-        return -1;
-    if (s->close_code == 0 || !outq_empty(&s->q) || lws_partial_buffered(s->wsi))
-        return 0;
-    lws_close_reason(s->wsi, (enum lws_close_status)s->close_code, NULL, 0);
-    return -1;
+    return flush_session(w, s);
 }
 
 /* --- receiving ----------------------------------------------------------------------------- */
@@ -387,6 +392,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(w, s);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return s->close_sent ? -1 : 0; /* its answer to ours: nothing is left to say */
     case LWS_CALLBACK_CLOSED:
         on_closed(w, s);
         return 0;
@@ -400,13 +407,12 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 /* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
 static void close_blocked(struct ws *w, struct session *s)
 {
-    unsigned char frame[] = {0x88, 2, SESSION_BLOCKED >> 8, SESSION_BLOCKED & 0xff};
     w->metrics->connections_blocked_closed_total++;
     log_warn("blocked", log_int("for_ms", w->conf->wsd.blocked_ms));
     s->ended = true;
     outq_clear(&s->q);
     s->close_by_ms = clock_mono_ms() + CLOSE_MS;
-    if (lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0)
+    if (send_close(s, SESSION_BLOCKED) != 0)
         kill_soon(w, s);
 }
 
