@@ -60,7 +60,7 @@ static int reserve(struct outq *q)
 }
 
 /* The first unsent item from `from` on that a new one with this key makes obsolete, or -1. */
-static int find_obsolete(struct outq *q, unsigned from, enum outq_lane lane, uint32_t key)
+static int find_obsolete(struct outq *q, unsigned from, uint8_t lane, uint32_t key)
 {
     for (unsigned i = from; i < q->count; i++) {
         if (at(q, i)->lane == lane && at(q, i)->key == key)
@@ -91,7 +91,8 @@ static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t li
     while (!fits(q, len, limit)) {
         if (drop_oldest(q, OUTQ_TELEMETRY)) {
             *thinned = true;
-        } else if (lane == OUTQ_STOP && (drop_oldest(q, OUTQ_CONTROL) || drop_oldest(q, OUTQ_COMMAND))) {
+        } else if (lane == OUTQ_STOP && (drop_oldest(q, OUTQ_CONTROL) || drop_oldest(q, OUTQ_COMMAND) ||
+                                         (q->count >= MAX_ITEMS && drop_oldest(q, OUTQ_VIDEO)))) {
             *thinned = true;
         } else {
             return lane == OUTQ_STOP;
@@ -100,20 +101,28 @@ static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t li
     return true;
 }
 
-/* The new one takes the place of the oldest with its key; any others go, lest old news follow new. */
-static bool replace(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms)
+/*
+ * The new one takes the place of the oldest with its key; any others go, lest old news follow new. False when
+ * there is none, or no longer: it had to go since the new one is longer and has to make room first.
+ */
+static bool replace(struct outq *q, const struct outq_item *item, size_t limit)
 {
-    int i = find_obsolete(q, 0, lane, key);
+    int i = find_obsolete(q, 0, item->lane, item->key);
     if (i < 0)
         return false;
-    for (int later; (later = find_obsolete(q, (unsigned)i + 1, lane, key)) >= 0;)
+    for (int later; (later = find_obsolete(q, (unsigned)i + 1, item->lane, item->key)) >= 0;)
         drop(q, (unsigned)later);
     struct outq_item *it = at(q, (unsigned)i);
+    uint32_t len = item->frame->len, old_len = it->frame->len;
+    if (counted(it) && len > old_len && q->bytes - old_len + len > limit) {
+        drop(q, (unsigned)i);
+        return false;
+    }
     if (counted(it))
-        q->bytes += f->len - it->frame->len;
+        q->bytes += len - old_len;
     frame_unref(it->frame);
-    it->frame = frame_ref(f);
-    it->deadline_ms = deadline_ms;
+    frame_ref(item->frame);
+    *it = *item;
     return true;
 }
 
@@ -132,15 +141,16 @@ static void insert(struct outq *q, const struct outq_item *item)
 enum outq_result outq_push(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms,
                            bool slow, size_t limit)
 {
+    struct outq_item item = {.frame = f, .deadline_ms = deadline_ms, .key = key, .lane = (uint8_t)lane};
     bool latest_wins = key != 0 && (lane != OUTQ_TELEMETRY || slow);
-    if (latest_wins && replace(q, lane, f, key, deadline_ms))
+    if (latest_wins && replace(q, &item, limit))
         return OUTQ_REPLACED;
     bool thinned = false;
     if (lane != OUTQ_VIDEO && !make_room(q, lane, f->len, limit, &thinned))
         return OUTQ_REFUSED;
     if (reserve(q) != 0)
         return OUTQ_REFUSED;
-    struct outq_item item = {.frame = frame_ref(f), .deadline_ms = deadline_ms, .key = key, .lane = (uint8_t)lane};
+    frame_ref(f);
     insert(q, &item);
     return thinned ? OUTQ_THINNED : OUTQ_QUEUED;
 }
