@@ -5,8 +5,10 @@
  *
  *   log_info("robot_connected", log_str("device_id", id), log_int("conn", conn));
  *
- * Values are quoted when they need it; control bytes and bad UTF-8 are escaped, and a line is at
- * most LOG_LINE_MAX bytes (a longer one ends in "…"), so that no peer can forge or flood a line.
+ * With an instance name, inst=NAME follows prog. Values are quoted when they need it; control
+ * characters, marks of text direction and bad UTF-8 are escaped, and a line is at most LOG_LINE_MAX
+ * bytes (a longer one is cut and ends in "…", and a quote where one was open), so that no peer can
+ * forge or flood a line.
  * Never pass a token, a password or a message's payload.
  */
 #ifndef TELERELAY_LOG_H
