@@ -68,21 +68,21 @@ struct conf {
         char url[CONF_ADDRESS_MAX]; /* ws:// or wss:// */
         char device_id[CONF_NAME_MAX + 1];
         char device_name[CONF_NAME_MAX + 1];
-        char driver[16];                 /* "sim" */
-        double interval;                 /* s between telemetry */
-        char token_file[CONF_PATH_MAX];  /* bearer token, one line; "" for none */
-        char ca[CONF_PATH_MAX];          /* PEM of the authority to trust; "" for the system's */
-        char trace[CONF_PATH_MAX];       /* JSON lines of output changes; "" for none */
-        int deadman_ms;                  /* ms from the last motion command to outputs at zero */
+        char driver[16];                /* "sim" */
+        double interval;                /* s between telemetry */
+        char token_file[CONF_PATH_MAX]; /* bearer token, one line; "" for none */
+        char ca[CONF_PATH_MAX];         /* PEM of the authority to trust; "" for the system's */
+        char trace[CONF_PATH_MAX];      /* JSON lines of output changes; "" for none */
+        int deadman_ms;                 /* ms from the last motion command to outputs at zero */
         enum log_level log_level;
     } robot;
 };
 
 enum conf_result {
-    CONF_RUN,  /* go on with *conf */
-    CONF_DONE, /* --help, --version, --check-config without a fault: exit 0 */
+    CONF_RUN,   /* go on with *conf */
+    CONF_DONE,  /* --help, --version, --check-config without a fault: exit 0 */
     CONF_FAULT, /* --check-config found a fault: exit 1 */
-    CONF_USAGE /* bad flag or configuration: exit 2 */
+    CONF_USAGE  /* bad flag or configuration: exit 2 */
 };
 
 /*

@@ -50,8 +50,8 @@ struct log_field log_end(void);
 void log_write(enum log_level level, const char *event, ...);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__, log_end())
-#define log_info(...) log_write(LOG_INFO, __VA_ARGS__, log_end())
-#define log_warn(...) log_write(LOG_WARN, __VA_ARGS__, log_end())
+#define log_info(...)  log_write(LOG_INFO, __VA_ARGS__, log_end())
+#define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__, log_end())
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__, log_end())
 
 /* The line for one event into `out` (NUL-terminated, "\n" at its end); returns its length. For tests. */

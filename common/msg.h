@@ -14,15 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MSG_DEVICE_ID_MAX 64        /* bytes: [A-Za-z0-9_.-]{1,64} */
-#define MSG_COMMAND_ID_MAX 64       /* bytes of "id" */
-#define MSG_NAME_MAX 64             /* bytes of "device_name" and of "status" */
-#define MSG_TEXT_MAX 1024           /* bytes of "message" */
-#define MSG_METRIC_NAME_MAX 32      /* bytes: [A-Za-z][A-Za-z0-9_]{0,31} */
-#define MSG_METRICS_EXTRA 32        /* further metrics beside the four known ones */
-#define MSG_METRICS_MAX (4 + MSG_METRICS_EXTRA)
-#define MSG_DEPTH_MAX 8             /* nesting of objects and arrays */
-#define MSG_VIDEO_DATA_MAX (512 * 1024) /* bytes of "frame_data" (base64) */
+#define MSG_DEVICE_ID_MAX   64   /* bytes: [A-Za-z0-9_.-]{1,64} */
+#define MSG_COMMAND_ID_MAX  64   /* bytes of "id" */
+#define MSG_NAME_MAX        64   /* bytes of "device_name" and of "status" */
+#define MSG_TEXT_MAX        1024 /* bytes of "message" */
+#define MSG_METRIC_NAME_MAX 32   /* bytes: [A-Za-z][A-Za-z0-9_]{0,31} */
+#define MSG_METRICS_EXTRA   32   /* further metrics beside the four known ones */
+#define MSG_METRICS_MAX     (4 + MSG_METRICS_EXTRA)
+#define MSG_DEPTH_MAX       8            /* nesting of objects and arrays */
+#define MSG_VIDEO_DATA_MAX  (512 * 1024) /* bytes of "frame_data" (base64) */
 
 /* Who sent the message that is decoded. */
 enum msg_sender { MSG_FROM_WEBSITE, MSG_FROM_ROBOT, MSG_FROM_RELAY };
@@ -75,20 +75,20 @@ struct msg_metric {
 /* A decoded message. Strings belong to it, are NUL-terminated valid UTF-8, NULL where absent. */
 struct msg {
     enum msg_type type;
-    const char *type_name; /* "type" as it was sent: an alias keeps its own name ("set") */
-    const char *id;        /* command id, for the ack */
-    const char *device_id; /* the addressed robot (commands); the robot meant (relay's messages) */
-    double x, y;           /* *_MOVE: -1..1 */
-    double value;          /* SET_*: 1..100 % */
+    const char *type_name;                      /* "type" as it was sent: an alias keeps its own name ("set") */
+    const char *id;                             /* command id, for the ack */
+    const char *device_id;                      /* the addressed robot (commands); the robot meant (relay's messages) */
+    double x, y;                                /* *_MOVE: -1..1 */
+    double value;                               /* SET_*: 1..100 % */
     const char *device_name;                    /* TELEMETRY, TELEMETRY_UPDATE */
     struct msg_metric metrics[MSG_METRICS_MAX]; /* TELEMETRY(_UPDATE): battery, cpu, temperature, signal
                                                    first and in that order, then the others as sent */
     size_t n_metrics;
-    bool has_time;         /* `time_ms` holds the sender's "timestamp" */
-    int64_t time_ms;       /* wall clock of the sender, ms since 1970; from RFC 3339, or a number of
-                              seconds or (from 1e11) milliseconds. Anything else counts as absent. */
-    const char *status;    /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
-    const char *message;   /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
+    bool has_time;          /* `time_ms` holds the sender's "timestamp" */
+    int64_t time_ms;        /* wall clock of the sender, ms since 1970; from RFC 3339, or a number of
+                               seconds or (from 1e11) milliseconds. Anything else counts as absent. */
+    const char *status;     /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
+    const char *message;    /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
     const char *frame_data; /* VIDEO_FRAME: base64 */
     size_t frame_data_len;  /* bytes */
     bool has_frame_number;
@@ -145,9 +145,9 @@ void msg_put_connection(struct jsonw *w, enum msg_presence what, const char *dev
 
 struct msg_ack {
     const char *original_type;
-    const char *id;         /* or NULL */
+    const char *id; /* or NULL */
     const char *message;
-    int robots;             /* -1: no such member */
+    int robots; /* -1: no such member */
     int64_t now_us;
 };
 void msg_put_ack(struct jsonw *w, const struct msg_ack *ack);
@@ -160,8 +160,8 @@ void msg_put_metrics(struct jsonw *w, const struct msg *m);
  * telemetry_update around metrics that msg_put_metrics wrote. Returns the offset (from w->buf) of
  * the CLOCK_RFC3339_MS_LEN bytes of its time stamp, so that it can be set once the time is known.
  */
-size_t msg_put_telemetry_update(struct jsonw *w, const char *device_id, const char *device_name,
-                                const char *metrics, size_t metrics_len, int64_t time_ms);
+size_t msg_put_telemetry_update(struct jsonw *w, const char *device_id, const char *device_name, const char *metrics,
+                                size_t metrics_len, int64_t time_ms);
 void msg_put_robot_status(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us);
 void msg_put_video_frame(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us);
 

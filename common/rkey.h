@@ -31,24 +31,24 @@
 
 #define RKEY_MAX 192 /* bytes of any key or channel with its NUL */
 
-#define RKEY_ONLINE "tr:online"
-#define RKEY_DEVICES "tr:devices"
-#define RKEY_RELAYS "tr:relays"
-#define RKEY_CONN "tr:conn"
-#define RKEY_PSEQ "tr:pseq"
-#define RKEY_STREAM_PREFIX "tr:tel:"
-#define RKEY_DEVICE_PREFIX "tr:dev:"
-#define RKEY_OWNED_PREFIX "tr:owned:"
+#define RKEY_ONLINE         "tr:online"
+#define RKEY_DEVICES        "tr:devices"
+#define RKEY_RELAYS         "tr:relays"
+#define RKEY_CONN           "tr:conn"
+#define RKEY_PSEQ           "tr:pseq"
+#define RKEY_STREAM_PREFIX  "tr:tel:"
+#define RKEY_DEVICE_PREFIX  "tr:dev:"
+#define RKEY_OWNED_PREFIX   "tr:owned:"
 #define RKEY_METRICS_PREFIX "tr:metrics:"
-#define RKEY_FIELD "d" /* the one field of a stream entry */
+#define RKEY_FIELD          "d" /* the one field of a stream entry */
 
-#define RCHAN_PRESENCE "tr/pres"
-#define RCHAN_COMMAND_PREFIX "tr/cmd/"
-#define RCHAN_RELAY_PREFIX "tr/relay/"
+#define RCHAN_PRESENCE         "tr/pres"
+#define RCHAN_COMMAND_PREFIX   "tr/cmd/"
+#define RCHAN_RELAY_PREFIX     "tr/relay/"
 #define RCHAN_UPSTREAM_PATTERN "tr/up/*" /* all that robots say */
 #define RCHAN_TELEMETRY_PREFIX "tr/up/tel/"
-#define RCHAN_STATUS_PREFIX "tr/up/status/"
-#define RCHAN_VIDEO_PREFIX "tr/up/video/"
+#define RCHAN_STATUS_PREFIX    "tr/up/status/"
+#define RCHAN_VIDEO_PREFIX     "tr/up/video/"
 
 #define RKEY_METRICS_TTL_S 5
 
