@@ -16,6 +16,7 @@ struct crowd {
     const struct options *options;
     enum crowd_channel channel;
     unsigned n_robots, n_websites;
+    bool losses_count; /* a lost connection is a figure, not a failure */
     crowd_text *robot, *website;
     void *user;
     /* the rest is crowd.c's to write */

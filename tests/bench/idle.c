@@ -15,7 +15,7 @@ int idle_run(const struct options *o)
     struct jsonw w;
     struct meter growth, hold;
     int rc = -1;
-    struct crowd c = {.options = o, .n_websites = o->websites};
+    struct crowd c = {.options = o, .n_websites = o->websites, .losses_count = true};
     meter_start(&growth, o);
     if (crowd_connect(&c))
         goto out;
@@ -30,8 +30,9 @@ int idle_run(const struct options *o)
     meter_begin(&w, buf, "idle");
     jsonw_kv_int(&w, "websites", o->websites);
     jsonw_kv_int(&w, "closed", c.closed);
+    jsonw_kv_int(&w, "not_greeted", o->dialect == DIALECT_TELERELAY ? c.to_greet : 0);
     jsonw_kv_num(&w, "connect_seconds", connect_s);
-    meter_put_memory(&w, &growth, o->websites);
+    meter_put_memory(&w, &growth, o->websites > c.closed ? o->websites - c.closed : 1);
     jsonw_key(&w, "accept");
     jsonw_lit(&w, "{");
     meter_put_cpu(&w, &accepted, o->websites);
