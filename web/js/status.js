@@ -15,9 +15,8 @@ export function createStatus(pill, pillText, banner, ignored) {
     setText(pillText, TEXT[state.connection]);
     const { warning } = state;
     banner.hidden = warning === null;
-    setText(banner, warning === null ? '' :
-      `${warning.relay || 'The relay'} cannot reach Redis: telemetry is not stored and robots on other relays ` +
-      `are out of reach.${warning.message ? ` ${warning.message}` : ''}`);
+    const reason = warning?.message || 'it does not reach its store, so that no telemetry is saved';
+    setText(banner, warning === null ? '' : `${warning.relay || 'Relay'} (Redis is away): ${reason}`);
     ignored.hidden = state.ignored === 0;
     setText(ignored, `Malformed messages ignored: ${state.ignored}`);
   };
