@@ -1,14 +1,12 @@
 #include "clock.h"
-#include "jsonr.h"
 #include "msg.h"
+#include "msg_doc.h"
 #include "msg_table.h"
 
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-_Static_assert(MSG_DEPTH_MAX == JSONR_DEPTH_MAX, "the reader bounds the depth");
 
 #define LAST_MS 253402300799999.0 /* 9999-12-31T23:59:59.999Z */
 
@@ -25,34 +23,6 @@ static int fail(struct msg_fault *fault, enum msg_code code, const char *format,
     return -1;
 }
 
-/* Returns 0 with *text holding what *object points into, or -1 with *text NULL. */
-static int parse(const char *buf, size_t len, struct jsonr *object, char **text, struct msg_fault *fault)
-{
-    *text = malloc(len + 1);
-    if (*text == NULL)
-        return fail(fault, MSG_NOT_STORED, "out of memory");
-    memcpy(*text, buf, len);
-    enum jsonr_result result = jsonr_parse(object, *text, len);
-    if (result == JSONR_OK)
-        return 0;
-    free(*text);
-    *text = NULL;
-    switch (result) {
-    case JSONR_NO_OBJECT:
-        return fail(fault, MSG_INVALID_MESSAGE, "a message must be a JSON object");
-    case JSONR_DEEP:
-        return fail(fault, MSG_INVALID_MESSAGE, "objects and arrays may be nested at most %d deep", MSG_DEPTH_MAX);
-    case JSONR_HUGE:
-        return fail(fault, MSG_INVALID_MESSAGE, "a number is too large");
-    case JSONR_DUPLICATE:
-        return fail(fault, MSG_INVALID_MESSAGE, "a member may occur only once");
-    case JSONR_MANY:
-        return fail(fault, MSG_OUT_OF_RANGE, "a message may have at most %d members", JSONR_MEMBERS_MAX);
-    default:
-        return fail(fault, MSG_INVALID_JSON, "%s", msg_code_text(MSG_INVALID_JSON));
-    }
-}
-
 static int fail_range(struct msg_fault *fault, enum msg_code code, const char *name, const char *what, double min,
                       double max)
 {
@@ -62,13 +32,13 @@ static int fail_range(struct msg_fault *fault, enum msg_code code, const char *n
     return fail(fault, code, "%s must be %s from %s to %s", name, what, low, high);
 }
 
-static int get_number(const struct msg_field *f, const struct jsonr_member *value, double *out, struct msg_fault *fault)
+static int get_number(const struct msg_field *f, const json_t *value, double *out, struct msg_fault *fault)
 {
     bool whole = f->kind != MSG_KIND_NUMBER;
     const char *what = whole ? "a whole number" : "a number";
-    if (value == NULL || value->kind != JSONR_NUMBER)
+    if (!json_is_number(value))
         return fail_range(fault, MSG_INVALID_MESSAGE, f->name, what, f->min, f->max);
-    double v = value->number;
+    double v = json_number_value(value);
     if (v < f->min || v > f->max)
         return fail_range(fault, MSG_OUT_OF_RANGE, f->name, what, f->min, f->max);
     if (whole && v != (double)(int64_t)v)
@@ -77,11 +47,10 @@ static int get_number(const struct msg_field *f, const struct jsonr_member *valu
     return 0;
 }
 
-static int get_text(const struct msg_field *f, const struct jsonr_member *value, const char **out,
-                    struct msg_fault *fault)
+static int get_text(const struct msg_field *f, const json_t *value, const char **out, struct msg_fault *fault)
 {
-    const char *text = value != NULL ? value->text : NULL;
-    size_t len = value != NULL ? value->len : 0;
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
     if (text == NULL || (double)len < f->min || (double)len > f->max)
         return fail(fault, MSG_INVALID_MESSAGE, "%s must be a string of %s%.0f bytes", f->name,
                     f->min > 0 ? "1 to " : "at most ", f->max);
@@ -91,21 +60,19 @@ static int get_text(const struct msg_field *f, const struct jsonr_member *value,
     return 0;
 }
 
-static int get_device_id(const struct msg_field *f, const struct jsonr_member *value, const char **out,
-                         struct msg_fault *fault)
+static int get_device_id(const struct msg_field *f, const json_t *value, const char **out, struct msg_fault *fault)
 {
-    const char *text = value != NULL ? value->text : NULL;
-    if (text == NULL || !msg_device_id_valid(text, value->len))
+    const char *text = json_string_value(value);
+    if (text == NULL || !msg_device_id_valid(text, json_string_length(value)))
         return fail(fault, MSG_INVALID_MESSAGE, "%s must be a string of 1 to %d characters of A-Z a-z 0-9 _ . -",
                     f->name, MSG_DEVICE_ID_MAX);
     *out = text;
     return 0;
 }
 
-static int get_setting(const struct msg_field *f, const struct jsonr_member *value, struct msg *m,
-                       struct msg_fault *fault)
+static int get_setting(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
 {
-    const char *text = value != NULL ? value->text : NULL;
+    const char *text = json_string_value(value);
     if (text != NULL && strcmp(text, "speed") == 0)
         m->type = MSG_SET_SPEED;
     else if (text != NULL && strcmp(text, "brightness") == 0)
@@ -134,11 +101,11 @@ static bool is_base64(const char *text, size_t len)
     return all;
 }
 
-static int get_base64(const struct msg_field *f, const struct jsonr_member *value, struct msg *m,
-                      struct msg_fault *fault)
+static int get_base64(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
 {
-    const char *text = value != NULL ? value->text : NULL;
-    size_t len = value != NULL ? value->len : 0;
+    const struct msg_doc *doc = m->doc;
+    const char *text = doc->blob != NULL ? doc->blob : json_string_value(value);
+    size_t len = doc->blob != NULL ? doc->blob_len : json_string_length(value);
     if (text != NULL && (double)len > f->max)
         return fail(fault, MSG_TOO_LARGE, "%s may have at most %.0f bytes", f->name, f->max);
     if (text == NULL || !is_base64(text, len))
@@ -148,14 +115,14 @@ static int get_base64(const struct msg_field *f, const struct jsonr_member *valu
     return 0;
 }
 
-static void get_time(const struct jsonr_member *value, struct msg *m)
+static void get_time(const json_t *value, struct msg *m)
 {
     int64_t ms = -1;
-    if (value->kind == JSONR_STRING) {
-        if (clock_parse_rfc3339(value->text, value->len, &ms) != 0)
+    if (json_is_string(value)) {
+        if (clock_parse_rfc3339(json_string_value(value), json_string_length(value), &ms) != 0)
             return;
-    } else if (value->kind == JSONR_NUMBER) {
-        double v = value->number;
+    } else if (json_is_number(value)) {
+        double v = json_number_value(value);
         if (v < 1e11)
             v = v * 1000 + 0.5;
         if (v < 0 || v > LAST_MS)
@@ -167,8 +134,7 @@ static void get_time(const struct jsonr_member *value, struct msg *m)
 }
 
 /* A missing required value (NULL) is refused like one of the wrong kind. */
-static int get_field(const struct msg_field *f, const struct jsonr_member *value, struct msg *m,
-                     struct msg_fault *fault)
+static int get_field(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
 {
     void *member = (char *)m + f->offset;
     double number;
@@ -222,43 +188,43 @@ static int known_metric(const char *name)
     return -1;
 }
 
-static int get_known_metric(const struct msg_known_metric *known, const struct jsonr_member *value,
-                            struct msg_metric *out, struct msg_fault *fault)
+static int get_known_metric(const struct msg_known_metric *known, const json_t *value, struct msg_metric *out,
+                            struct msg_fault *fault)
 {
-    if (value->kind == JSONR_NULL)
+    if (json_is_null(value))
         return 0;
-    if (value->kind != JSONR_NUMBER)
+    if (!json_is_number(value))
         return fail_range(fault, MSG_INVALID_MESSAGE, known->name, "a number", known->min, known->max);
-    double v = value->number;
+    double v = json_number_value(value);
     if (v < known->min || v > known->max)
         return fail_range(fault, MSG_OUT_OF_RANGE, known->name, "a number", known->min, known->max);
     *out = (struct msg_metric){known->name, v + 0.0};
     return 0;
 }
 
-static int get_metrics(const struct jsonr *object, struct msg *m, struct msg_fault *fault)
+static int get_metrics(json_t *doc, struct msg *m, struct msg_fault *fault)
 {
     struct msg_metric known[MSG_KNOWN_METRICS] = {{NULL, 0}};
     struct msg_metric *extra = m->metrics + MSG_KNOWN_METRICS;
     size_t n_extra = 0;
-    for (size_t i = 0; i < object->n; i++) {
-        const struct jsonr_member *value = &object->members[i];
-        const char *name = value->name;
+    for (void *it = json_object_iter(doc); it != NULL; it = json_object_iter_next(doc, it)) {
+        const char *name = json_object_iter_key(it);
+        const json_t *value = json_object_iter_value(it);
         int k = known_metric(name);
         if (k >= 0) {
             if (get_known_metric(&msg_known_metrics[k], value, &known[k], fault) != 0)
                 return -1;
             continue;
         }
-        if (value->kind != JSONR_NUMBER || is_reserved(name))
+        if (!json_is_number(value) || is_reserved(name))
             continue;
-        if (!msg_metric_name_valid(name, value->name_len))
+        if (!msg_metric_name_valid(name, strlen(name)))
             return fail(fault, MSG_INVALID_MESSAGE,
                         "a metric's name must be a letter, then at most %d letters, digits or _",
                         MSG_METRIC_NAME_MAX - 1);
         if (n_extra == MSG_METRICS_EXTRA)
             return fail(fault, MSG_OUT_OF_RANGE, "at most %d further metrics are taken", MSG_METRICS_EXTRA);
-        extra[n_extra++] = (struct msg_metric){name, value->number + 0.0};
+        extra[n_extra++] = (struct msg_metric){name, json_number_value(value) + 0.0};
     }
     for (int i = 0; i < MSG_KNOWN_METRICS; i++) {
         if (known[i].name != NULL)
@@ -297,59 +263,63 @@ static const struct msg_row *find_row(enum msg_sender from, const char *type)
     return NULL;
 }
 
-static int decode_object(enum msg_sender from, const struct jsonr *object, struct msg *m, struct msg_fault *fault)
+static int decode_object(enum msg_sender from, json_t *doc, struct msg *m, struct msg_fault *fault)
 {
-    const struct jsonr_member *type = jsonr_find(object, "type");
-    if (type == NULL || type->kind != JSONR_STRING)
+    const char *type = json_string_value(json_object_get(doc, "type"));
+    if (type == NULL)
         return fail(fault, MSG_INVALID_MESSAGE, "type must be a string");
-    const struct msg_row *row = find_row(from, type->text);
+    const struct msg_row *row = find_row(from, type);
     if (row == NULL)
-        return fail_type(from, type->text, fault);
+        return fail_type(from, type, fault);
     m->type = row->type;
     m->type_name = row->name;
     for (const struct msg_field *f = row->fields; f->name != NULL; f++) {
-        const struct jsonr_member *value = jsonr_find(object, f->name);
-        bool absent = value == NULL || (f->need == MSG_NULLABLE && value->kind == JSONR_NULL);
+        const json_t *value = json_object_get(doc, f->name);
+        bool absent = value == NULL || (f->need == MSG_NULLABLE && json_is_null(value));
         if ((!absent || f->need == MSG_REQUIRED) && get_field(f, value, m, fault) != 0)
             return -1;
     }
-    return row->metrics ? get_metrics(object, m, fault) : 0;
+    return row->metrics ? get_metrics(doc, m, fault) : 0;
 }
 
 /* What an error message echoes, as far as it is fit to be. */
-static void identify(const struct jsonr *object, struct msg_fault *fault)
+static void identify(const json_t *doc, struct msg_fault *fault)
 {
-    const struct jsonr_member *type = jsonr_find(object, "type");
-    const struct jsonr_member *id = jsonr_find(object, "id");
-    bool printable = type != NULL && type->text != NULL && type->len < sizeof fault->original_type;
-    for (size_t i = 0; printable && i < type->len; i++)
-        printable = type->text[i] >= 0x20 && type->text[i] < 0x7f;
+    const json_t *type = json_object_get(doc, "type");
+    const json_t *id = json_object_get(doc, "id");
+    const char *text = json_string_value(type);
+    size_t len = json_string_length(type);
+    bool printable = text != NULL && len < sizeof fault->original_type;
+    for (size_t i = 0; printable && i < len; i++)
+        printable = text[i] >= 0x20 && text[i] < 0x7f;
     if (printable)
-        memcpy(fault->original_type, type->text, type->len + 1);
-    if (id != NULL && id->text != NULL && id->len < sizeof fault->id && !msg_has_control(id->text, id->len))
-        memcpy(fault->id, id->text, id->len + 1);
+        memcpy(fault->original_type, text, len + 1);
+    text = json_string_value(id);
+    len = json_string_length(id);
+    if (text != NULL && len < sizeof fault->id && !msg_has_control(text, len))
+        memcpy(fault->id, text, len + 1);
 }
 
 int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *out, struct msg_fault *fault)
 {
-    struct jsonr object;
-    char *text;
+    const char *why = NULL;
     memset(out, 0, sizeof *out);
     fault->code = MSG_OK;
     fault->text[0] = fault->original_type[0] = fault->id[0] = '\0';
-    if (parse(buf, len, &object, &text, fault) != 0)
-        return -1;
+    struct msg_doc *doc = msg_doc_parse(buf, len, &fault->code, &why);
+    if (doc == NULL)
+        return fail(fault, fault->code, "%s", why);
     out->robots = -1;
-    out->doc = text;
-    if (decode_object(from, &object, out, fault) == 0)
+    out->doc = doc;
+    if (decode_object(from, doc->root, out, fault) == 0)
         return 0;
-    identify(&object, fault);
+    identify(doc->root, fault);
     msg_finish(out);
     return -1;
 }
 
 void msg_finish(struct msg *m)
 {
-    free(m->doc);
+    msg_doc_destroy(m->doc);
     memset(m, 0, sizeof *m);
 }

@@ -380,6 +380,41 @@ static void video_sizes(void **state)
     free(text);
 }
 
+/* A long picture is kept from the parser; what is around it decides all the same. */
+static void long_video(void **state)
+{
+    (void)state;
+    enum { N = 20000 };
+    static const struct {
+        const char *before, *after;
+        enum msg_code code;
+    } cases[] = {
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "\"}", MSG_OK},
+        {"{\"frame_data\" : \"", "==\",\"frame_number\":7,\"type\":\"video_frame\"}", MSG_OK},
+        {" { \"a\":\"frame_data\",\"type\":\"video_frame\",\"frame_data\":\"", "\"} ", MSG_OK},
+        {"{\"type\":\"video_frame\",\"a\":{},\"frame_data\":\"", "\"}", MSG_OK},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "\",\"frame_data\":\"AAAA\"}", MSG_INVALID_MESSAGE},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"AAAA\",\"frame_data\":\"", "\"}", MSG_INVALID_MESSAGE},
+        {"{\"type\":\"video_frame\",\"a\":{\"frame_data\":\"", "\"},\"frame_data\":\"\"}", MSG_INVALID_MESSAGE},
+        {"{\"type\":\"video_frame\",\"a\":{\"frame_data\":\"", "\"}}", MSG_INVALID_MESSAGE},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "\\u0041\"}", MSG_OK},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "<b>\"}", MSG_INVALID_MESSAGE},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "", MSG_INVALID_JSON},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "\"", MSG_INVALID_JSON},
+        {"{\"type\":\"video_frame\",\"frame_data\":\"", "\"}}", MSG_INVALID_JSON},
+    };
+    char *text = malloc(N + 500);
+    assert_non_null(text);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t before = strlen(cases[i].before), after = strlen(cases[i].after);
+        memcpy(text, cases[i].before, before);
+        memset(text + before, 'A', N);
+        memcpy(text + before + N, cases[i].after, after);
+        assert_int_equal(code_of(MSG_FROM_ROBOT, text, before + N + after), cases[i].code);
+    }
+    free(text);
+}
+
 static void times(void **state)
 {
     (void)state;
@@ -542,6 +577,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(depth),
         cmocka_unit_test(video_sizes),
+        cmocka_unit_test(long_video),
         cmocka_unit_test(times),
         cmocka_unit_test(thirty_two_metrics),
         cmocka_unit_test(numbers),
