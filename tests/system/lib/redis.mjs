@@ -7,6 +7,7 @@ export class Redis {
     #socket;
     #buffer = Buffer.alloc(0);
     #waiting = [];
+    onpush; // called with what comes unasked: messages of channels that are subscribed
 
     static open(path) {
         return new Promise((resolve, reject) => {
@@ -66,6 +67,7 @@ export class Redis {
             if (!parsed) break;
             at = parsed.end;
             const waiter = this.#waiting.shift();
+            if (!waiter) this.onpush?.(parsed.value);
             if (parsed.value instanceof RedisError) waiter?.reject(parsed.value);
             else waiter?.resolve(parsed.value);
         }
