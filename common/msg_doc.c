@@ -137,6 +137,7 @@ struct msg_doc *msg_doc_parse(const char *buf, size_t len, enum msg_code *code, 
     } else if (!json_is_object(doc->root)) {
         *text = "a message must be a JSON object";
     } else {
+        *code = MSG_OK;
         return doc;
     }
     msg_doc_destroy(doc);
