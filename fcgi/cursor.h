@@ -18,11 +18,11 @@
 #define CURSOR_TEXT_MAX 160 /* with the NUL */
 
 struct cursor {
-    bool descending;                        /* the walk's direction */
-    uint64_t ms, seq;                       /* the last sample's id … */
-    char device_id[MSG_DEVICE_ID_MAX + 1];  /* … and device */
-    bool has_from, has_to;                  /* the walk began with a lower, an upper bound … */
-    int64_t from_ms, to_ms;                 /* … which was this then; 0 when it has none */
+    bool descending;                       /* the walk's direction */
+    uint64_t ms, seq;                      /* the last sample's id … */
+    char device_id[MSG_DEVICE_ID_MAX + 1]; /* … and device */
+    bool has_from, has_to;                 /* the walk began with a lower, an upper bound … */
+    int64_t from_ms, to_ms;                /* … which was this then; 0 when it has none */
 };
 
 /* NUL-terminated; returns its length. */

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#define FAULT_TEXT_MAX 384
+#define FAULT_TEXT_MAX  384
 #define FAULT_QUOTE_MAX 96 /* bytes of a quotation with its NUL */
 
 struct fault {

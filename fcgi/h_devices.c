@@ -80,8 +80,7 @@ static bool find_online(const struct store_fleet *fleet, const char *device_id, 
     struct store_pair key = {.key = {device_id, strlen(device_id)}};
     const struct store_pair *pair =
         fleet->n_online ? bsearch(&key, fleet->online, fleet->n_online, sizeof(key), compare_keys) : NULL;
-    return pair && online_parse(pair->value.text, pair->value.len, online) == 0 &&
-           lease_valid(fleet, online->instance);
+    return pair && online_parse(pair->value.text, pair->value.len, online) == 0 && lease_valid(fleet, online->instance);
 }
 
 static void put_time(struct buf *out, const char *member, int64_t ms)

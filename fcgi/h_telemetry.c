@@ -110,7 +110,8 @@ static void answer_csv(struct reply *reply, const struct history *h, const struc
     csv_begin(&csv, h->fields, h->n_fields);
     for (size_t i = 0; i < n && !h->has_fields; i++) {
         if (csv_widen(&csv, &page[i]) < 0) {
-            reply_problem(reply, 400, "these samples have too many different metrics for one table; choose with fields");
+            reply_problem(reply, 400,
+                          "these samples have too many different metrics for one table; choose with fields");
             return;
         }
     }

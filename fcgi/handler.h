@@ -17,12 +17,12 @@
 
 /* One worker's. */
 struct context {
-    struct store *store;         /* owned */
-    struct series *series;       /* owned */
-    struct series_sample *page;  /* owned; the samples of one answer */
+    struct store *store;        /* owned */
+    struct series *series;      /* owned */
+    struct series_sample *page; /* owned; the samples of one answer */
     size_t page_cap;
-    struct stats *stats;         /* shared with the other workers */
-    bool redis_down;             /* the last call failed: said once, not per request */
+    struct stats *stats; /* shared with the other workers */
+    bool redis_down;     /* the last call failed: said once, not per request */
 };
 
 /* 0, or -1 without memory. Nothing is open yet. */

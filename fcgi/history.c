@@ -65,8 +65,8 @@ int history_devices(const struct query *q, char (*devices)[MSG_DEVICE_ID_MAX + 1
     return (int)n;
 }
 
-static int parse_time(const struct query *q, const char *name, int64_t now_ms, bool *has, int64_t *ms,
-                      bool *relative, struct fault *fault)
+static int parse_time(const struct query *q, const char *name, int64_t now_ms, bool *has, int64_t *ms, bool *relative,
+                      struct fault *fault)
 {
     const struct query_param *p;
     char quoted[FAULT_QUOTE_MAX];
@@ -106,8 +106,8 @@ static int parse_limit(struct history *h, const struct query *q, struct fault *f
 }
 
 /* One of two words; the first is the default. */
-static int parse_choice(const struct query *q, const char *name, const char *first, const char *second,
-                        bool *is_second, struct fault *fault)
+static int parse_choice(const struct query *q, const char *name, const char *first, const char *second, bool *is_second,
+                        struct fault *fault)
 {
     const struct query_param *p;
     char quoted[FAULT_QUOTE_MAX];
@@ -127,8 +127,7 @@ static int add_field(struct history *h, const char *name, size_t len, struct fau
 {
     char quoted[FAULT_QUOTE_MAX];
     if (!msg_metric_name_valid(name, len))
-        return fault_set(fault, "fields must be a comma list of metric names, not %s",
-                         fault_quote(quoted, name, len));
+        return fault_set(fault, "fields must be a comma list of metric names, not %s", fault_quote(quoted, name, len));
     if (sample_reserved(name, len)) /* always there */
         return 0;
     for (size_t i = 0; i < h->n_fields; i++) {

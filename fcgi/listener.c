@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG        511
+#define BACKLOG         511
 #define FIRST_PASSED_FD 3 /* by the convention of LISTEN_FDS */
 
 static bool is_listening(int fd)

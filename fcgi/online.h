@@ -11,7 +11,7 @@
 #define ONLINE_NAME_MAX 64 /* bytes of an instance's or a relay's name */
 
 struct online {
-    int64_t since_ms;                   /* wall clock */
+    int64_t since_ms;                    /* wall clock */
     char instance[ONLINE_NAME_MAX + 40]; /* NAME#NONCE */
     char relay[ONLINE_NAME_MAX + 1];     /* NAME */
 };

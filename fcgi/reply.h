@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REPLY_HEADERS_MAX 8192             /* bytes of all header lines */
+#define REPLY_HEADERS_MAX 8192              /* bytes of all header lines */
 #define REPLY_BODY_MAX    (8 * 1024 * 1024) /* bytes collected at once */
 #define REPLY_PIECE       (256 * 1024)      /* bytes from which on reply_flush sends */
 

@@ -16,9 +16,9 @@ typedef void router_handler_fn(struct context *ctx, const struct request *req, c
                                struct reply *reply);
 
 struct router_route {
-    const char *name;    /* for logs and metrics */
-    unsigned methods;    /* bit 1 << enum request_method; HEAD goes where GET goes */
-    const char *path;    /* exact, but a "*" at its end stands for one non-empty segment */
+    const char *name; /* for logs and metrics */
+    unsigned methods; /* bit 1 << enum request_method; HEAD goes where GET goes */
+    const char *path; /* exact, but a "*" at its end stands for one non-empty segment */
     router_handler_fn *handler;
 };
 

@@ -576,8 +576,7 @@ int store_fleet(struct store *s, size_t max_devices, struct store_fleet *fleet)
     queue_clock(s);
     QUEUE(s, "ZRANGE", RKEY_DEVICES, "0", last, "REV", "WITHSCORES");
     QUEUE(s, "HGETALL", RKEY_ONLINE);
-    if (run(s) < 0 || read_clock(s, &at, fleet) < 0 ||
-        read_scored(s, &at, &fleet->devices, &fleet->n_devices) < 0 ||
+    if (run(s) < 0 || read_clock(s, &at, fleet) < 0 || read_scored(s, &at, &fleet->devices, &fleet->n_devices) < 0 ||
         read_pairs(s, &at, &fleet->online, &fleet->n_online) < 0)
         return -1;
     if (fleet->n_devices > 1)

@@ -101,7 +101,8 @@ static void wants(void **state)
     assert_true(h.descending);
     assert_false(h.has_from || h.has_to || h.has_cursor || h.has_fields);
     assert_int_equal(h.format, HISTORY_JSON);
-    assert_int_equal(history("device_id=a&from=-15m&to=now&limit=10000&order=asc&format=csv&fields=cpu,battery,cpu,id"), 0);
+    assert_int_equal(history("device_id=a&from=-15m&to=now&limit=10000&order=asc&format=csv&fields=cpu,battery,cpu,id"),
+                     0);
     assert_int_equal(h.from_ms, NOW - 900000);
     assert_int_equal(h.to_ms, NOW);
     assert_int_equal(h.limit, 10000);
@@ -244,8 +245,8 @@ static void ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(splits),  cmocka_unit_test(refuses),      cmocka_unit_test(encodes),
-        cmocka_unit_test(wants),   cmocka_unit_test(faults),       cmocka_unit_test(many_devices),
+        cmocka_unit_test(splits),  cmocka_unit_test(refuses),         cmocka_unit_test(encodes),
+        cmocka_unit_test(wants),   cmocka_unit_test(faults),          cmocka_unit_test(many_devices),
         cmocka_unit_test(cursors), cmocka_unit_test(relative_bounds), cmocka_unit_test(ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

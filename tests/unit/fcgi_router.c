@@ -61,7 +61,7 @@ static void requests(void **state)
 {
     static struct request req;
     char *params[] = {"REQUEST_METHOD=HEAD", "DOCUMENT_URI=/api/devices", "QUERY_STRING=a=1&a=%20",
-                      "SCRIPT_NAME=/other", "REMOTE_ADDR=127.0.0.1", NULL};
+                      "SCRIPT_NAME=/other",  "REMOTE_ADDR=127.0.0.1",     NULL};
     char *bare[] = {"REQUEST_METHOD=BREW", "SCRIPT_NAME=/api", "PATH_INFO=/x", "QUERY_STRING=%0", NULL};
     char *none[] = {NULL};
     static char uri[600] = "DOCUMENT_URI=/";
@@ -174,9 +174,9 @@ static void presence(void **state)
     assert_int_equal(o.since_ms, 1768473045123);
     assert_string_equal(o.instance, "wsd-1#9f3a");
     assert_string_equal(o.relay, "wsd-1");
-    static const char *const bad[] = {"",        "42",          "42 1 a#1",      "42 1 a#1 a b",  "x 1 a#1 a", "42 x a#1 a",
-                                      " 1 a#1 a", "42  1 a#1 a", "42 1 a#1 a ",   "42 1 a\n#1 a",  "42 1 \xff a",
-                                      "42 1234567890123456789 a#1 a"};
+    static const char *const bad[] = {
+        "",         "42",          "42 1 a#1",    "42 1 a#1 a b", "x 1 a#1 a",   "42 x a#1 a",
+        " 1 a#1 a", "42  1 a#1 a", "42 1 a#1 a ", "42 1 a\n#1 a", "42 1 \xff a", "42 1234567890123456789 a#1 a"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(online_parse(bad[i], strlen(bad[i]), &o), -1);
     assert_int_equal(online_relay_name("wsd-1#9f", 8, name), 0);

@@ -37,12 +37,40 @@ static void refuses(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "{\"battery\":85}", "\"battery\":85,", ",\"battery\":85", "\"battery\"", "\"battery\":", "\"battery\": 85",
-        "\"battery\":85 ", "\"battery\":\"85\"", "\"battery\":null", "\"battery\":true", "\"battery\":NaN",
-        "\"battery\":Infinity", "\"battery\":-", "\"battery\":+1", "\"battery\":01", "\"battery\":.5", "\"battery\":1.",
-        "\"battery\":1e", "\"battery\":1e+", "\"battery\":[1]", "\"battery\":1}],\"x\":1", "\"\":1", "\"1a\":1",
-        "\"_a\":1", "\"a-b\":1", "\"a\\u0041\":1", "\"a2345678901234567890123456789012x\":1", "battery:85", "\"a\":1,,\"b\":2",
-        "\"a\":1;\"b\":2", "\xff\xfe", "\"a", "\"", "\"\xc3\xa4\":1",
+        "{\"battery\":85}",
+        "\"battery\":85,",
+        ",\"battery\":85",
+        "\"battery\"",
+        "\"battery\":",
+        "\"battery\": 85",
+        "\"battery\":85 ",
+        "\"battery\":\"85\"",
+        "\"battery\":null",
+        "\"battery\":true",
+        "\"battery\":NaN",
+        "\"battery\":Infinity",
+        "\"battery\":-",
+        "\"battery\":+1",
+        "\"battery\":01",
+        "\"battery\":.5",
+        "\"battery\":1.",
+        "\"battery\":1e",
+        "\"battery\":1e+",
+        "\"battery\":[1]",
+        "\"battery\":1}],\"x\":1",
+        "\"\":1",
+        "\"1a\":1",
+        "\"_a\":1",
+        "\"a-b\":1",
+        "\"a\\u0041\":1",
+        "\"a2345678901234567890123456789012x\":1",
+        "battery:85",
+        "\"a\":1,,\"b\":2",
+        "\"a\":1;\"b\":2",
+        "\xff\xfe",
+        "\"a",
+        "\"",
+        "\"\xc3\xa4\":1",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         kind(bad[i], SAMPLE_BAD);
@@ -111,7 +139,9 @@ static void json_items(void **state)
     expect(&b, "{\"id\":\"0-7\",\"device_id\":\"r\",\"timestamp\":\"1970-01-01T00:00:00.000Z\"}");
     s = make(UINT64_MAX, "\"a\":1");
     item_json(&b, &clock, "r", &s);
-    expect(&b, "{\"id\":\"18446744073709551615-7\",\"device_id\":\"r\",\"timestamp\":\"9999-12-31T23:59:59.999Z\",\"a\":1}");
+    expect(
+        &b,
+        "{\"id\":\"18446744073709551615-7\",\"device_id\":\"r\",\"timestamp\":\"9999-12-31T23:59:59.999Z\",\"a\":1}");
     s = make(0, "\"id\":1,\"a\":2,\"timestamp\":3");
     item_metrics(&b, s.text, s.len);
     expect(&b, ",\"a\":2");
@@ -180,8 +210,8 @@ static void csv_width(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepts),    cmocka_unit_test(refuses),     cmocka_unit_test(bounds),
-        cmocka_unit_test(finds),      cmocka_unit_test(json_items),  cmocka_unit_test(time_stamps),
+        cmocka_unit_test(accepts),    cmocka_unit_test(refuses),    cmocka_unit_test(bounds),
+        cmocka_unit_test(finds),      cmocka_unit_test(json_items), cmocka_unit_test(time_stamps),
         cmocka_unit_test(csv_tables), cmocka_unit_test(csv_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,8 @@ static void ids(void **state)
     (void)state;
     assert_int_equal(series_id_parse("1768473045123-7", 15, &id), 0);
     assert_true(id.ms == 1768473045123 && id.seq == 7);
-    static const char *const bad[] = {"", "-", "1", "1-", "-1", "1-2-3", "1-x", "+1-2", "18446744073709551616-0", "1 -2"};
+    static const char *const bad[] = {"",    "-", "1", "1-", "-1", "1-2-3", "1-x", "+1-2", "18446744073709551616-0",
+                                      "1 -2"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(series_id_parse(bad[i], strlen(bad[i]), &id), -1);
     assert_true(id.ms == 1768473045123 && id.seq == 7);

@@ -1,0 +1,736 @@
+// telerelay-api behind nginx: every endpoint, what it refuses, walks through a living history, and
+// what happens when Redis, a worker or the program itself goes away.
+import { after, before, describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
+import { ApiRig } from './lib/api.mjs';
+import { until, within } from './lib/wait.mjs';
+
+const T = 1768473045123; // 2026-01-15T10:30:45.123Z
+
+let rig;
+before(async () => {
+    rig = await ApiRig.start();
+});
+after(() => rig?.stop());
+
+async function ok(target, options) {
+    const answer = await rig.ask(target, options);
+    assert.equal(answer.status, 200, `${target}: ${answer.text.slice(0, 300)}`);
+    return answer;
+}
+
+function assertProblem(answer, status, detail) {
+    assert.equal(answer.status, status, answer.text.slice(0, 300));
+    assert.equal(answer.headers['content-type'], 'application/problem+json');
+    assert.deepEqual(Object.keys(answer.json), ['type', 'title', 'status', 'detail']);
+    assert.equal(answer.json.type, 'about:blank');
+    assert.equal(answer.json.status, status);
+    if (detail instanceof RegExp) assert.match(answer.json.detail, detail);
+    else if (detail) assert.equal(answer.json.detail, detail);
+}
+
+// Many samples in few round trips.
+async function fill(device, count, { start = T, every = 1000, data = (i) => `"battery":${i % 101},"cpu":${i}` } = {}) {
+    for (let i = 0; i < count;) {
+        const batch = [];
+        for (; batch.length < 500 && i < count; i++) batch.push(rig.add(device, `${start + i * every}-0`, data(i)));
+        await Promise.all(batch);
+    }
+}
+
+// All pages from a first target on: the items in order.
+async function walk(target, { between = async () => {}, byLink = false } = {}) {
+    const items = [];
+    for (let next = target, pages = 0; next; pages++) {
+        assert.ok(pages < 1000, 'the walk ends');
+        const { json, headers } = await ok(next);
+        assert.equal(json.count, json.items.length);
+        items.push(...json.items);
+        const link = headers.link ? /^<([^>]+)>; rel="next"$/.exec(headers.link)[1] : null;
+        assert.equal(link !== null, json.next_cursor !== null);
+        if (json.next_cursor) assert.match(json.next_cursor, /^[A-Za-z0-9_-]+$/);
+        next = json.next_cursor && (byLink ? link : `${target}&cursor=${json.next_cursor}`);
+        await between(json);
+    }
+    return items;
+}
+
+describe('GET /api/telemetry', () => {
+    before(async () => {
+        await rig.redis.call('FLUSHALL');
+        await rig.add('robot_01', `${T}-0`, '"battery":85,"cpu":38,"temperature":41.2,"signal":93');
+        await rig.add('robot_01', `${T + 1}-0`, '"battery":84');
+        await rig.add('robot_01', `${T + 1}-1`, '"cpu":1e-7,"volt":11.1,"amp":-0.5');
+    });
+
+    it('answers as the interface says, byte by byte', async () => {
+        const { text, headers } = await ok(`/api/telemetry?device_id=robot_01&to=${T}`);
+        assert.equal(text, '{"items":[{"id":"1768473045123-0","device_id":"robot_01","timestamp":"2026-01-15T10:30:45.123Z",' +
+            '"battery":85,"cpu":38,"temperature":41.2,"signal":93}],"count":1,"next_cursor":null}');
+        assert.equal(headers['content-type'], 'application/json');
+        assert.equal(headers['cache-control'], 'no-store');
+        assert.equal(headers['x-content-type-options'], 'nosniff');
+        assert.equal(headers.link, undefined);
+    });
+
+    it('orders by id, the newest first unless asked otherwise', async () => {
+        const ids = async (query) => (await ok(`/api/telemetry?device_id=robot_01${query}`)).json.items.map((item) => item.id);
+        const ascending = [`${T}-0`, `${T + 1}-0`, `${T + 1}-1`];
+        assert.deepEqual(await ids('&order=asc'), ascending);
+        assert.deepEqual(await ids(''), ascending.toReversed());
+        assert.deepEqual(await ids('&order=desc'), ascending.toReversed());
+        assert.deepEqual(await ids('&limit=1'), [ascending[2]]);
+    });
+
+    it('takes times in every form, both ends included', async () => {
+        const count = async (query) => (await ok(`/api/telemetry?device_id=robot_01${query}`)).json.count;
+        assert.equal(await count(`&from=${T}&to=${T}`), 1);
+        assert.equal(await count(`&from=${T + 1}`), 2);
+        assert.equal(await count('&from=2026-01-15T10:30:45.124Z'), 2);
+        assert.equal(await count('&to=2026-01-15T12:30:45.123%2B02:00'), 1);
+        assert.equal(await count('&to=2026-01-15T12:30:45.123+02:00'), 1);
+        assert.equal(await count('&from=1768473045&to=1768473046'), 3);
+        assert.equal(await count('&to=1768473045'), 0);
+        assert.equal(await count('&from=1768473046'), 0);
+        assert.equal(await count('&from=1960-01-01T00:00:00Z'), 3);
+        assert.equal(await count('&to=1960-01-01T00:00:00Z'), 0);
+        await rig.add('recent', `${Date.now() - 60000}-0`);
+        const recent = async (query) => (await ok(`/api/telemetry?device_id=recent${query}`)).json.count;
+        assert.equal(await recent('&from=-15m&to=now'), 1);
+        assert.equal(await recent('&from=-30s'), 0);
+        assert.equal(await recent('&to=-2h'), 0);
+        assert.equal(await recent('&from=-7d&to=-30s'), 1);
+    });
+
+    it('gives only the metrics asked for, in that order, and leaves out what is not there', async () => {
+        const { json, text } = await ok('/api/telemetry?device_id=robot_01&order=asc&fields=cpu,battery,nothing');
+        assert.deepEqual(json.items.map(({ id, device_id, timestamp, ...metrics }) => metrics),
+            [{ cpu: 38, battery: 85 }, { battery: 84 }, { cpu: 1e-7 }]);
+        assert.match(text, /"timestamp":"[^"]+","cpu":38,"battery":85}/);
+        const bare = await ok('/api/telemetry?device_id=robot_01&fields=nothing&limit=1');
+        assert.deepEqual(Object.keys(bare.json.items[0]), ['id', 'device_id', 'timestamp']);
+    });
+
+    it('writes CSV with the usual columns first and gaps left empty', async () => {
+        const { text, headers } = await ok('/api/telemetry?device_id=robot_01&order=asc&format=csv');
+        assert.equal(headers['content-type'], 'text/csv; charset=utf-8');
+        assert.equal(text, 'timestamp,device_id,battery,cpu,temperature,signal,amp,volt\r\n' +
+            '2026-01-15T10:30:45.123Z,robot_01,85,38,41.2,93,,\r\n' +
+            '2026-01-15T10:30:45.124Z,robot_01,84,,,,,\r\n' +
+            '2026-01-15T10:30:45.124Z,robot_01,,1e-7,,,-0.5,11.1\r\n');
+        const chosen = await ok('/api/telemetry?device_id=robot_01&order=asc&format=csv&fields=volt,battery&limit=2');
+        assert.equal(chosen.text, 'timestamp,device_id,volt,battery\r\n2026-01-15T10:30:45.123Z,robot_01,,85\r\n' +
+            '2026-01-15T10:30:45.124Z,robot_01,,84\r\n');
+        const rest = await ok(/^<([^>]+)>; rel="next"$/.exec(chosen.headers.link)[1]);
+        assert.equal(rest.text, 'timestamp,device_id,volt,battery\r\n2026-01-15T10:30:45.124Z,robot_01,11.1,\r\n');
+        assert.equal(rest.headers.link, undefined);
+    });
+
+    it('knows no unknown device: no samples, no error', async () => {
+        const { json } = await ok('/api/telemetry?device_id=nobody');
+        assert.deepEqual(json, { items: [], count: 0, next_cursor: null });
+        assert.equal((await ok('/api/telemetry?device_id=nobody&format=csv')).text,
+            'timestamp,device_id,battery,cpu,temperature,signal\r\n');
+    });
+
+    it('merges devices into one order', async () => {
+        await rig.add('m_a', `${T}-0`, '"battery":1');
+        await rig.add('m_b', `${T}-0`, '"battery":2');
+        await rig.add('m_a', `${T + 2}-0`, '"battery":3');
+        await rig.add('m_b', `${T + 1}-0`, '"battery":4');
+        const batteries = async (query) => (await ok(`/api/telemetry?${query}`)).json.items.map((item) => item.battery);
+        assert.deepEqual(await batteries('device_id=m_b,m_a&order=asc'), [1, 2, 4, 3]);
+        assert.deepEqual(await batteries('device_id=m_b&device_id=m_a'), [3, 4, 2, 1]);
+        assert.deepEqual(await batteries('device_id=m_b&device_id=m_b,nobody'), [4, 2]);
+        for (const order of ['asc', 'desc']) {
+            const items = await walk(`/api/telemetry?device_id=m_a,m_b&order=${order}&limit=1`);
+            const expected = [1, 2, 4, 3];
+            assert.deepEqual(items.map((item) => item.battery), order === 'asc' ? expected : expected.toReversed());
+        }
+    });
+
+    it('serves a large page in one piece', async () => {
+        await fill('large', 10001, { data: (i) => `"battery":${i % 101},"m${i % 3}":${i}.25` });
+        const { json } = await ok('/api/telemetry?device_id=large&limit=10000&order=asc');
+        assert.equal(json.count, 10000);
+        assert.equal(json.items.length, 10000);
+        json.items.forEach((item, i) => assert.equal(item.id, `${T + i * 1000}-0`));
+        assert.notEqual(json.next_cursor, null);
+        const csv = await ok('/api/telemetry?device_id=large&limit=10000&order=asc&format=csv');
+        assert.equal(csv.text.split('\r\n').length, 10002);
+    });
+
+    it('merges the most devices it takes', async () => {
+        const names = Array.from({ length: 64 }, (_, i) => `many_${String(i).padStart(2, '0')}_${'x'.repeat(55)}`);
+        await Promise.all(names.flatMap((name, i) => Array.from({ length: 30 }, (_, k) => rig.add(name, `${T + k}-${i}`))));
+        const items = await walk(`/api/telemetry?device_id=${names.join(',')}&limit=500&order=asc`, { byLink: true });
+        assert.equal(items.length, 64 * 30);
+        items.forEach((item, n) => assert.equal(item.id, `${T + Math.floor(n / 64)}-${n % 64}`));
+    });
+
+    it('skips what no relay would store', async () => {
+        await rig.add('odd', `${T}-0`, '"battery":1');
+        for (const [i, data] of ['{"battery":2}', '"battery":"x"', '"battery":3}],"evil":[{"a":1', 'x'.repeat(5000), '"battery":NaN'].entries())
+            await rig.add('odd', `${T + 1 + i}-0`, data);
+        await rig.redis.call('XADD', 'tr:tel:odd', `${T + 100}-0`, 'other', '1');
+        await rig.redis.call('XADD', 'tr:tel:odd', `${T + 101}-0`, 'first', '1', 'd', '"battery":4');
+        await rig.add('odd', `${T + 102}-0`, '');
+        await rig.add('odd', `${T + 103}-0`, '"battery":5,"id":7,"timestamp":8');
+        const items = await walk('/api/telemetry?device_id=odd&order=asc&limit=2');
+        assert.deepEqual(items.map((item) => item.battery), [1, 4, undefined, 5]);
+        assert.equal(items[3].id, `${T + 103}-0`);
+        assert.equal(items[3].timestamp, new Date(T + 103).toISOString());
+        await rig.redis.call('SET', 'tr:tel:no_stream', 'x');
+        assert.equal((await ok('/api/telemetry?device_id=no_stream')).json.count, 0);
+        assert.equal((await ok('/api/telemetry?device_id=no_stream,odd&limit=10')).json.count, 4);
+    });
+
+    it('HEAD says the same without a body', async () => {
+        const get = await ok('/api/telemetry?device_id=robot_01');
+        const head = await ok('/api/telemetry?device_id=robot_01', { method: 'HEAD' });
+        assert.equal(head.text, '');
+        assert.equal(head.headers['content-type'], get.headers['content-type']);
+        assert.equal(head.headers['content-length'], get.headers['content-length']);
+    });
+});
+
+describe('walking a history that changes', () => {
+    for (const order of ['asc', 'desc']) {
+        for (const byLink of [false, true]) {
+            it(`${order}, by ${byLink ? 'Link' : 'cursor'}: nothing twice, nothing skipped`, async () => {
+                await rig.redis.call('FLUSHALL');
+                const devices = ['w1', 'w2', 'w3'];
+                for (const [i, device] of devices.entries()) await fill(device, 400, { start: T + i, every: 3 });
+                const before = new Map(devices.map((device) => [device, []]));
+                for (const device of devices) before.set(device, (await rig.redis.samples(device)).map((sample) => sample.id));
+                let added = 0, trimmed = 0;
+                const seen = await walk(`/api/telemetry?device_id=${devices.join(',')}&order=${order}&limit=70`, {
+                    byLink,
+                    between: async () => {
+                        for (const device of devices) await rig.add(device, `${T + 5000 + added++}-0`);
+                        trimmed += 15;
+                        await rig.redis.call('XTRIM', 'tr:tel:w2', 'MINID', `${T + trimmed * 3}`);
+                    },
+                });
+                const key = (item) => `${item.id} ${item.device_id}`;
+                assert.equal(new Set(seen.map(key)).size, seen.length, 'no sample twice');
+                const compare = (a, b) => a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : a.device_id < b.device_id ? -1 : 1;
+                const sorted = seen.toSorted(compare);
+                assert.deepEqual(seen.map(key), (order === 'asc' ? sorted : sorted.toReversed()).map(key), 'in order');
+                const keys = new Set(seen.map(key));
+                for (const device of devices) {
+                    const left = new Set((await rig.redis.samples(device)).map((sample) => sample.id));
+                    for (const id of before.get(device))
+                        if (left.has(id)) assert.ok(keys.has(`${id} ${device}`), `${device} ${id} was skipped`);
+                }
+                if (order === 'asc') assert.ok(seen.length > 1200 - trimmed, 'new samples at the end are part of the walk');
+            });
+        }
+    }
+
+    it('a relative window stays the one of the first page', async () => {
+        await rig.redis.call('FLUSHALL');
+        const now = Date.now();
+        for (let i = 0; i < 10; i++) await rig.add('win', `${now - 2500 + i * 100}-0`);
+        const first = await ok('/api/telemetry?device_id=win&from=-3s&limit=5');
+        assert.equal(first.json.count, 5);
+        await until(() => Date.now() > now + 700, 5000, 'the window has moved on');
+        const second = await ok(`/api/telemetry?device_id=win&from=-3s&limit=5&cursor=${first.json.next_cursor}`);
+        assert.equal(second.json.count, 5);
+        assert.equal(second.json.next_cursor, null);
+    });
+
+    it('refuses a cursor of the other order', async () => {
+        const { json } = await ok('/api/telemetry?device_id=win&limit=5');
+        assertProblem(await rig.ask(`/api/telemetry?device_id=win&order=asc&cursor=${json.next_cursor}`), 400,
+            'cursor belongs to a walk with order=desc');
+    });
+});
+
+describe('bad requests', () => {
+    const telemetry = (query) => `/api/telemetry?${query}`;
+    const device = (query) => telemetry(`device_id=r&${query}`);
+    const cases = [
+        ['/api/telemetry', /^device_id is required$/],
+        [telemetry('device_id='), /^device_id must be .* not ""$/],
+        [telemetry('device_id=a,,b'), /^device_id must be/],
+        [telemetry('device_id=a%20b'), /^device_id must be .* not "a b"$/],
+        [telemetry('device_id=a/b'), /^device_id must be/],
+        [telemetry('device_id=%C3%A4'), /not "\\xc3\\xa4"$/],
+        [telemetry(`device_id=${'x'.repeat(65)}`), /^device_id must be .* not "x{40}\.\.\."$/],
+        [telemetry(`device_id=${Array.from({ length: 65 }, (_, i) => `d${i}`).join(',')}`), /^device_id names more than 64 devices$/],
+        [telemetry('device_id=%3Cscript%3E'), /not "<script>"$/],
+        [telemetry('device_id=%22%5C%0A'), /not "\\x22\\x5c\\x0a"$/],
+        [device('limit=abc'), /^limit must be a whole number from 1 to 10000, not "abc"$/],
+        [device('limit=0'), /^limit must be/],
+        [device('limit=-1'), /^limit must be/],
+        [device('limit=10001'), /^limit must be/],
+        [device('limit=99999999999999999999'), /^limit must be/],
+        [device('limit=1.5'), /^limit must be/],
+        [device('limit=1e3'), /^limit must be/],
+        [device('limit='), /^limit must be/],
+        [device('limit=%2010'), /^limit must be/],
+        [device('limit=1&limit=2'), /^limit was given more than once$/],
+        [device('order=up'), /^order must be desc or asc, not "up"$/],
+        [device('order='), /^order must be/],
+        [device('order=ASC'), /^order must be/],
+        [device('order=asc&order=asc'), /^order was given more than once$/],
+        [device('format=xml'), /^format must be json or csv, not "xml"$/],
+        [device('format=ndjson'), /^format must be json or csv, not "ndjson"$/],
+        [device('format=columns'), /^format must be json or csv/],
+        [device('from=yesterday'), /^from must be RFC 3339 .* not "yesterday"$/],
+        [device('from='), /^from must be/],
+        [device('from=2026-01-15'), /^from must be/],
+        [device('from=2026-01-15T10:30:45'), /^from must be/],
+        [device('from=2026-13-15T10:30:45Z'), /^from must be/],
+        [device('from=-15'), /^from must be/],
+        [device('from=-15w'), /^from must be/],
+        [device('to=1e12'), /^to must be/],
+        [device('to=99999999999999999'), /^to must be/],
+        [device('to=now&to=now'), /^to was given more than once$/],
+        [device('from=2&to=1'), /^from must not be after to$/],
+        [device('from=now&to=-1h'), /^from must not be after to$/],
+        [device('fields='), /^fields must be/],
+        [device('fields=cpu,'), /^fields must be/],
+        [device('fields=a-b'), /^fields must be .* not "a-b"$/],
+        [device('fields=a&fields=b'), /^fields was given more than once$/],
+        [device(`fields=${Array.from({ length: 37 }, (_, i) => `f${i}`).join(',')}`), /^fields names more than 36 metrics$/],
+        [device('cursor='), /^cursor must be/],
+        [device('cursor=abc'), /^cursor must be the next_cursor of an earlier answer, not "abc"$/],
+        [device(`cursor=${'A'.repeat(3000)}`), /^cursor must be/],
+        [device('step=1m'), /^step is not served by this version; allowed are/],
+        [device('agg=avg'), /^agg is not served/],
+        [device('points=500'), /^points is not served/],
+        [device('bogus=1'), /^unknown parameter "bogus"$/],
+        [device('Limit=1'), /^unknown parameter "Limit"$/],
+        [device('=1'), /has no name$/],
+        [device('limit=%'), /^broken percent escape/],
+        [device('limit=%zz'), /^broken percent escape/],
+        [device('limit=%00'), /^broken percent escape/],
+        [device(Array.from({ length: 100 }, () => 'a=1').join('&')), /^more than 96 query parameters$/],
+        ['/api/devices?x=1', /^unknown parameter "x"$/],
+        ['/api/devices/r?x=1', /^unknown parameter "x"$/],
+        ['/api/battery-history/?limit=5', /^unknown parameter "limit"$/],
+        ['/api/battery-history/?device_id=a%2Fb', /^device_id must be/],
+        ['/livez?x', /^unknown parameter "x"$/],
+        ['/readyz?x', /^unknown parameter "x"$/],
+        ['/metrics?x', /^unknown parameter "x"$/],
+    ];
+    for (const [target, detail] of cases) {
+        it(target.length > 80 ? `${target.slice(0, 80)}…` : target, async () => assertProblem(await rig.ask(target), 400, detail));
+    }
+
+    it('unknown paths are 404', async () => {
+        for (const target of ['/', '/api', '/api/', '/api/nothing', '/api/telemetry/', '/api/devices/', '/api/devices/a/b', '/livez/', '/api/%22x'])
+            assertProblem(await rig.ask(target), 404, /^there is nothing at "/);
+    });
+
+    it('wrong methods are 405 and say which are right', async () => {
+        for (const target of ['/api/telemetry', '/api/devices', '/api/devices/x', '/api/battery-history/', '/livez', '/readyz', '/metrics']) {
+            for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+                const answer = await rig.ask(target, { method, body: method === 'POST' ? 'x'.repeat(1000) : undefined });
+                assertProblem(answer, 405, 'this path allows GET, HEAD');
+                assert.equal(answer.headers.allow, 'GET, HEAD');
+            }
+        }
+    });
+
+    it('the workers live on', () => assert.equal(rig.api.workers().length, 4));
+});
+
+describe('devices', () => {
+    const since = T - 5000;
+    before(async () => {
+        await rig.redis.call('FLUSHALL');
+        const now = Date.now();
+        await rig.redis.call('ZADD', 'tr:relays', now + 60000, 'wsd-1#aa', now - 1, 'wsd-2#bb');
+        await rig.redis.call('ZADD', 'tr:devices', T, 'robot_02', T + 1, 'robot_01', T + 2, 'robot_03', T + 3, 'new one');
+        await rig.redis.call('HSET', 'tr:dev:robot_01', 'name', 'Stair "climber" ä');
+        await rig.redis.call('HSET', 'tr:online', 'robot_01', `7 ${since} wsd-1#aa wsd-1`, 'robot_03', `8 ${since} wsd-2#bb wsd-2`);
+        await rig.add('robot_01', `${T + 9}-0`, '"battery":84,"volt":1.5');
+        await rig.add('robot_02', `${T + 9000}-0`, '"battery":1');
+    });
+
+    it('lists all, sorted, with who is really online', async () => {
+        const asked = Date.now();
+        const { json } = await ok('/api/devices');
+        assert.equal(json.count, 3);
+        const [one, two, three] = json.items;
+        assert.deepEqual({ ...one, last_seen: null }, {
+            device_id: 'robot_01', device_name: 'Stair "climber" ä', online: true, relay: 'wsd-1',
+            connected_since: new Date(since).toISOString(), last_seen: null,
+            telemetry: { timestamp: new Date(T + 9).toISOString(), battery: 84, volt: 1.5 },
+        });
+        assert.ok(Math.abs(Date.parse(one.last_seen) - asked) < 5000, 'online means seen now');
+        assert.deepEqual(two, {
+            device_id: 'robot_02', device_name: null, online: false, relay: null, connected_since: null,
+            last_seen: new Date(T + 9000).toISOString(), telemetry: { timestamp: new Date(T + 9000).toISOString(), battery: 1 },
+        });
+        assert.deepEqual(three, {
+            device_id: 'robot_03', device_name: null, online: false, relay: null, connected_since: null,
+            last_seen: new Date(T + 2).toISOString(), telemetry: null,
+        });
+    });
+
+    it('gives one', async () => {
+        const { json } = await ok('/api/devices/robot_02');
+        assert.deepEqual(json, (await ok('/api/devices')).json.items[1]);
+        assert.equal((await ok('/api/devices/robot_01')).json.online, true);
+        assert.equal((await ok('/api/devices/robot_03')).json.online, false);
+    });
+
+    it('404 for one that was never seen', async () => {
+        assertProblem(await rig.ask('/api/devices/nobody'), 404, 'no device with this id was ever seen');
+        assertProblem(await rig.ask('/api/devices/new%20one'), 404);
+        assertProblem(await rig.ask(`/api/devices/${'x'.repeat(65)}`), 404);
+        assertProblem(await rig.ask(`/api/devices/${'x'.repeat(1000)}`), 404);
+    });
+
+    it('is not led astray by what else stands in Redis', async () => {
+        await rig.redis.call('HSET', 'tr:online', 'robot_02', 'nonsense', 'robot_01', `9 ${since} wsd-1#other wsd-1`);
+        await rig.redis.call('HSET', 'tr:dev:robot_01', 'name', 'x');
+        const { json } = await ok('/api/devices');
+        assert.deepEqual(json.items.map((item) => item.online), [false, false, false]);
+    });
+
+    it('lists many', async () => {
+        const names = Array.from({ length: 1200 }, (_, i) => `fleet_${String(i).padStart(4, '0')}`);
+        await rig.redis.call('ZADD', 'tr:devices', ...names.flatMap((name, i) => [T + i, name]));
+        const { json } = await ok('/api/devices');
+        assert.equal(json.count, 1203);
+        assert.deepEqual(json.items.map((item) => item.device_id), json.items.map((item) => item.device_id).toSorted());
+    });
+});
+
+describe('GET /api/battery-history', () => {
+    it('gives the last hundred with a battery, the oldest first, over all devices or one', async () => {
+        await rig.redis.call('FLUSHALL');
+        for (const target of ['/api/battery-history/', '/api/battery-history', '/api/battery-history/?device_id=b1'])
+            assert.deepEqual((await ok(target)).json, []);
+        await fill('b1', 150, { every: 10, data: (i) => (i % 2 ? `"battery":${i % 100}` : '"cpu":1') });
+        await fill('b2', 150, { start: T + 5, every: 10, data: (i) => `"cpu":2,"battery":${i % 100}.5` });
+        await rig.redis.call('ZADD', 'tr:devices', 1, 'b1', 2, 'b2', 3, 'b3');
+        const expected = [];
+        for (let i = 0; i < 150; i++) {
+            if (i % 2) expected.push([T + i * 10, i % 100]);
+            expected.push([T + i * 10 + 5, (i % 100) + 0.5]);
+        }
+        assert.deepEqual((await ok('/api/battery-history/')).json, expected.slice(-100));
+        assert.deepEqual((await ok('/api/battery-history')).json, expected.slice(-100));
+        assert.deepEqual((await ok('/api/battery-history/?device_id=b1')).json, expected.filter(([t]) => t % 10 === T % 10).slice(-100));
+        assert.deepEqual((await ok('/api/battery-history/?device_id=nobody')).json, []);
+    });
+});
+
+describe('health and metrics', () => {
+    it('livez and healthz say ok', async () => {
+        for (const target of ['/livez', '/healthz', '/livez?verbose']) {
+            const { text, headers } = await ok(target);
+            assert.equal(text, 'ok\n');
+            assert.match(headers['content-type'], /^text\/plain/);
+        }
+    });
+
+    it('readyz depends on Redis and on a living relay', async () => {
+        await rig.redis.call('FLUSHALL');
+        const bad = await rig.ask('/readyz?verbose');
+        assert.equal(bad.status, 503);
+        assert.equal(bad.headers['retry-after'], '1');
+        assert.equal(bad.text, '[+]redis ok\n[-]relays failed: none is alive\n');
+        await rig.redis.call('ZADD', 'tr:relays', Date.now() - 10, 'wsd-1#aa');
+        assert.equal((await rig.ask('/readyz')).status, 503);
+        await rig.redis.call('ZADD', 'tr:relays', Date.now() + 60000, 'wsd-1#aa');
+        assert.equal((await ok('/readyz')).text, 'ok\n');
+        assert.equal((await ok('/readyz?verbose')).text, '[+]redis ok\n[+]relays ok\n');
+    });
+
+    it('metrics join the living relays and the workers', async () => {
+        const now = Date.now();
+        await rig.redis.call('ZADD', 'tr:relays', now + 60000, 'wsd-1#aa', now + 60000, 'wsd-2#bb', now - 1, 'wsd-3#cc');
+        for (const name of ['wsd-1', 'wsd-2', 'wsd-3'])
+            await rig.redis.call('SET', `tr:metrics:${name}`, `# HELP t_robots Robots.\n# TYPE t_robots gauge\nt_robots{relay="${name}"} 1\n`);
+        const { text, headers } = await ok('/metrics');
+        assert.match(headers['content-type'], /^text\/plain; version=0\.0\.4/);
+        assert.equal(text.match(/# TYPE t_robots gauge/g).length, 1);
+        assert.match(text, /t_robots\{relay="wsd-1"\} 1\nt_robots\{relay="wsd-2"\} 1\n/);
+        assert.doesNotMatch(text, /wsd-3/);
+        assert.match(text, /^telerelay_api_relays 2$/m);
+        assert.match(text, /^telerelay_api_redis_up 1$/m);
+        assert.match(text, /^telerelay_api_workers 4$/m);
+        const livez = (metrics) => Number(/^telerelay_api_requests_total\{route="livez",status="200"\} (\d+)$/m.exec(metrics)[1]);
+        const count = livez(text);
+        for (let i = 0; i < 20; i++) await ok('/livez'); // by whichever worker
+        assert.equal(livez((await ok('/metrics')).text), count + 20);
+        const types = text.match(/^# TYPE \S+/gm);
+        assert.equal(new Set(types).size, types.length, 'each family once');
+    });
+
+    it('metrics are for this machine only', async () => {
+        assertProblem(await rig.ask('/metrics', { headers: { 'X-Pretend': '192.0.2.7' } }), 403);
+    });
+});
+
+describe('Redis away', () => {
+    it('503 with Retry-After, live all the while, and back by itself', async () => {
+        await rig.redis.call('FLUSHALL');
+        await rig.add('r', `${T}-0`);
+        await rig.redis.call('ZADD', 'tr:relays', Date.now() + 600000, 'wsd-1#aa');
+        for (let i = 0; i < 12; i++) await ok('/api/telemetry?device_id=r'); // every worker has a connection
+        await rig.redisPart.stop('SIGKILL');
+        rig.redis.close();
+        for (const target of ['/api/telemetry?device_id=r', '/api/telemetry?device_id=r,s', '/api/devices', '/api/devices/r', '/api/battery-history/']) {
+            const answer = await rig.ask(target);
+            assertProblem(answer, 503);
+            assert.equal(answer.headers['retry-after'], '1');
+        }
+        assert.equal((await ok('/livez')).text, 'ok\n');
+        const ready = await rig.ask('/readyz?verbose');
+        assert.equal(ready.status, 503);
+        assert.match(ready.text, /^\[-\]redis failed: connect: .+\n\[-\]relays failed: unknown without redis\n$/);
+        assert.match((await ok('/metrics')).text, /^telerelay_api_redis_up 0$/m);
+        await rig.startRedis();
+        for (let i = 0; i < 12; i++) assert.equal((await ok('/api/telemetry?device_id=r')).json.count, 1);
+        assert.equal((await ok('/readyz')).status, 200);
+        assert.ok((rig.api.log.match(/event=redis_away/g) ?? []).length <= 4, 'said once per worker');
+    });
+
+    it('a connection that died idle costs no request', async () => {
+        for (let i = 0; i < 8; i++) await ok('/api/devices');
+        await rig.redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+        for (let i = 0; i < 8; i++) await ok('/api/devices');
+    });
+
+    it('a Redis that hangs is a 503 within the deadline', async () => {
+        process.kill(rig.redisPart.pid, 'SIGSTOP');
+        try {
+            const begun = performance.now();
+            assertProblem(await rig.ask('/api/devices'), 503);
+            assert.ok(performance.now() - begun < 2000);
+        } finally {
+            process.kill(rig.redisPart.pid, 'SIGCONT');
+        }
+        await ok('/api/devices');
+    });
+
+    it('an error answer is a 503, not an empty history', async () => {
+        await rig.redis.call('CONFIG', 'SET', 'requirepass', 'secret');
+        try {
+            await rig.redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+            assertProblem(await rig.ask('/api/telemetry?device_id=r'), 503);
+            assertProblem(await rig.ask('/api/telemetry?device_id=r,s'), 503);
+            assertProblem(await rig.ask('/api/devices'), 503);
+            fs.writeFileSync(`${rig.dir}/password`, 'secret\n');
+            const api = await rig.startApi('auth', { 'redis-password-file': `${rig.dir}/password` });
+            const port = await rig.startNginx(rig.socket('auth'));
+            assert.equal((await ok('/api/telemetry?device_id=r', { port })).json.count, 1);
+            assert.doesNotMatch(api.log + rig.api.log, /secret/);
+            assert.equal((await api.stop()).code, 0);
+        } finally {
+            await rig.redis.call('CONFIG', 'SET', 'requirepass', '');
+        }
+    });
+});
+
+describe('the processes', () => {
+    const hold = async (action) => {
+        process.kill(rig.redisPart.pid, 'SIGSTOP');
+        try {
+            return await action();
+        } finally {
+            process.kill(rig.redisPart.pid, 'SIGCONT');
+        }
+    };
+    const gone = (pids) => pids.every((pid) => !fs.existsSync(`/proc/${pid}`));
+
+    it('the socket is for owner and group', () => assert.equal(fs.statSync(rig.socket('api')).mode & 0o777, 0o660));
+
+    it('a second one on the same socket is refused, one that was left behind is replaced', async () => {
+        const second = rig.check(['--listen', `unix:${rig.socket('api')}`]);
+        assert.equal(second.status, 1);
+        assert.match(second.stderr, /event=listen_failed .*Address already in use/);
+        await ok('/livez');
+        const first = await rig.startApi('stale');
+        await first.stop('SIGKILL');
+        assert.ok(fs.existsSync(rig.socket('stale')));
+        const again = await rig.startApi('stale');
+        assert.equal((await again.stop()).code, 0);
+        fs.writeFileSync(rig.socket('file'), 'precious');
+        assert.equal(rig.check(['--listen', `unix:${rig.socket('file')}`]).status, 1);
+        assert.equal(fs.readFileSync(rig.socket('file'), 'utf8'), 'precious');
+    });
+
+    it('SIGTERM ends idle workers at once and removes the socket', async () => {
+        for (const signal of ['SIGTERM', 'SIGINT']) {
+            const api = await rig.startApi('idle');
+            const workers = await until(() => api.workers().length === 4 && api.workers(), 5000, 'four workers');
+            const begun = performance.now();
+            assert.deepEqual(await api.stop(signal), { code: 0, signal: null });
+            assert.ok(performance.now() - begun < 1500);
+            assert.ok(gone(workers));
+            assert.ok(!fs.existsSync(rig.socket('idle')));
+            assert.doesNotMatch(api.log, /worker_died|worker_killed/);
+        }
+    });
+
+    it('SIGTERM lets a request finish', async () => {
+        const api = await rig.startApi('drain', { 'redis-ms': 5000 });
+        const port = await rig.startNginx(rig.socket('drain'));
+        await ok('/livez', { port });
+        const idle = sockets(api.workers()[0]);
+        let answer, ended;
+        await hold(async () => {
+            answer = rig.ask('/api/telemetry?device_id=r', { port });
+            await until(() => api.workers().some((pid) => sockets(pid) > idle), 5000, 'a busy worker');
+            ended = api.stop('SIGTERM');
+        });
+        assert.equal((await answer).status, 200);
+        assert.equal((await ended).code, 0);
+    });
+
+    it('SIGTERM ends within 2 s even with a worker that hangs', async () => {
+        const api = await rig.startApi('busy', { 'redis-ms': 60000, 'request-s': 60 });
+        const port = await rig.startNginx(rig.socket('busy'));
+        await ok('/livez', { port });
+        const idle = sockets(api.workers()[0]);
+        await hold(async () => {
+            const answer = rig.ask('/api/devices', { port });
+            await until(() => api.workers().some((pid) => sockets(pid) > idle), 5000, 'a busy worker');
+            const workers = api.workers();
+            const begun = performance.now();
+            assert.equal((await api.stop('SIGTERM', 5000)).code, 0);
+            assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
+            assert.ok(gone(workers));
+            assert.equal((await answer).status, 502);
+        });
+    });
+
+    it('a worker that is killed is replaced', async () => {
+        const before = rig.api.workers();
+        process.kill(before[0], 'SIGKILL');
+        await until(() => rig.api.workers().length === 4 && !rig.api.workers().includes(before[0]), 5000, 'a new worker');
+        await rig.api.says(/event=worker_died .*signal=9/);
+        for (let i = 0; i < 8; i++) await ok('/livez');
+        assert.match((await ok('/metrics')).text, /^telerelay_api_worker_restarts_total [1-9]/m);
+    });
+
+    it('killed, the parent takes the workers along', async () => {
+        const api = await rig.startApi('orphan');
+        const workers = await until(() => api.workers().length === 4 && api.workers(), 5000, 'four workers');
+        await api.stop('SIGKILL');
+        await until(() => gone(workers), 3000, 'no orphans');
+    });
+
+    it('a request that takes too long ends its worker, not the service', async () => {
+        const api = await rig.startApi('slow', { 'redis-ms': 60000, 'request-s': 1, workers: 1 });
+        const port = await rig.startNginx(rig.socket('slow'));
+        await ok('/livez', { port });
+        await hold(async () => assert.equal((await rig.ask('/api/devices', { port })).status, 502));
+        await api.says(/event=request_timed_out/);
+        await ok('/livez', { port });
+        assert.equal((await api.stop()).code, 0);
+    });
+
+    it('a peer that is silent, or stops half way, holds no worker for long', async () => {
+        const api = await rig.startApi('peer', { 'request-s': 1, workers: 1 });
+        const port = await rig.startNginx(rig.socket('peer'));
+        const open = (bytes) => new Promise((resolve, reject) => {
+            const socket = net.connect(rig.socket('peer'), () => {
+                if (bytes) socket.write(bytes);
+                resolve(socket);
+            });
+            socket.on('error', reject);
+        });
+        const silent = await open();
+        let begun = performance.now();
+        await ok('/livez', { port });
+        assert.ok(performance.now() - begun < 1000);
+        silent.destroy();
+        const partial = await open(Buffer.from([1, 1, 0, 1, 0, 8]));
+        partial.on('error', () => {});
+        begun = performance.now();
+        await until(async () => (await rig.ask('/livez', { port })).status === 200, 5000, 'served again', 20);
+        assert.ok(performance.now() - begun < 3000);
+        partial.destroy();
+        for (const garbage of [Buffer.from('GET / HTTP/1.0\r\n\r\n'), Buffer.alloc(64, 0xff), Buffer.from([1, 1, 0, 1, 0, 8, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0])]) {
+            const socket = await open(garbage);
+            socket.on('error', () => {});
+            socket.end();
+            await ok('/livez', { port });
+            socket.destroy();
+        }
+        assert.equal((await api.stop()).code, 0);
+    });
+
+    it('SIGHUP reads the configuration again and replaces the workers without losing a request', async () => {
+        const file = `${rig.dir}/reload.conf`;
+        fs.writeFileSync(file, '[api]\nworkers = 2\n');
+        const api = await rig.startApi('reload', { config: file });
+        const port = await rig.startNginx(rig.socket('reload'));
+        const before = await until(() => api.workers().length === 2 && api.workers(), 5000, 'two workers');
+        let running = true, served = 0;
+        const load = (async () => {
+            for (; running; served++) await ok('/api/telemetry?device_id=r', { port });
+        })();
+        await until(() => served > 5, 5000, 'requests flow');
+        fs.writeFileSync(file, '[api]\nworkers = 3\n');
+        process.kill(api.pid, 'SIGHUP');
+        await until(() => api.workers().length === 3 && !api.workers().some((pid) => before.includes(pid)), 5000, 'three new workers');
+        const now = api.workers();
+        fs.writeFileSync(file, '[api]\nworkers = many\n');
+        process.kill(api.pid, 'SIGHUP');
+        await api.says(/event=reload_failed/);
+        assert.deepEqual(api.workers(), now);
+        const already = served;
+        await until(() => served > already + 5, 5000, 'requests flow on');
+        running = false;
+        await load;
+        assert.equal((await api.stop()).code, 0);
+    });
+
+    it('listens on TCP', async () => {
+        const probe = net.createServer().listen(0, '127.0.0.1');
+        await new Promise((resolve) => probe.once('listening', resolve));
+        const { port } = probe.address();
+        await new Promise((resolve) => probe.close(resolve));
+        const api = await rig.startApi('tcp', {}, { listen: `127.0.0.1:${port}` });
+        await within(new Promise((resolve, reject) => net.connect(port, '127.0.0.1', resolve).on('error', reject)), 2000, 'a connection');
+        assert.equal((await api.stop()).code, 0);
+    });
+
+    for (const how of ['standard input', 'LISTEN_FDS']) {
+        it(`takes a listening socket by ${how}, and leaves its file alone`, async () => {
+            const name = `act-${how.length}`;
+            const set = how === 'standard input' ? 'os.dup2(s.fileno(), 0)'
+                : 'os.set_inheritable(s.fileno(), True); assert s.fileno() == 3; os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))';
+            const script = `import os, socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(${JSON.stringify(rig.socket(name))})\ns.listen()\n` +
+                `${set}\nos.execv(sys.argv[1], sys.argv[1:])`;
+            const api = await rig.startApi(name, {}, { wrap: (command) => ['python3', '-c', script, ...command] });
+            assert.match(api.log, /listen=inherited/);
+            const port = await rig.startNginx(rig.socket(name));
+            await ok('/livez', { port });
+            assert.equal((await api.stop()).code, 0);
+            assert.ok(fs.existsSync(rig.socket(name)));
+        });
+    }
+
+    it('bad usage ends with 2', () => {
+        assert.equal(rig.check(['--no-such-flag']).status, 2);
+        assert.equal(rig.check(['--workers', '0']).status, 2);
+        assert.equal(rig.check(['--version']).status, 0);
+        assert.equal(rig.check(['--check-config']).status, 0);
+    });
+});
+
+// How many sockets a process holds: one that serves a request holds more than one that waits for it.
+function sockets(pid) {
+    const dir = `/proc/${pid}/fd`;
+    return fs.readdirSync(dir).filter((fd) => {
+        try {
+            return fs.readlinkSync(`${dir}/${fd}`).startsWith('socket:');
+        } catch {
+            return false;
+        }
+    }).length;
+}

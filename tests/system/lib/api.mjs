@@ -1,0 +1,193 @@
+// redis-server, telerelay-api and nginx, each real and each of this test's own, in a private directory.
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from './redis.mjs';
+import { until, within } from './wait.mjs';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const bin = [process.env.TELERELAY_BIN, 'build/asan/bin', 'build/release/bin']
+    .filter(Boolean)
+    .map((dir) => path.resolve(root, dir))
+    .find((dir) => fs.existsSync(path.join(dir, 'telerelay-api')));
+
+const running = new Set();
+process.on('exit', () => {
+    for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
+// A started program; `ended` resolves to {code, signal}.
+class Part {
+    constructor(command, args, options = {}) {
+        this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+        this.log = '';
+        for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (data) => (this.log += data));
+        running.add(this.child);
+        this.ended = new Promise((resolve) => {
+            this.child.once('error', (error) => resolve({ code: -1, error }));
+            this.child.once('close', (code, signal) => {
+                running.delete(this.child);
+                this.isEnded = true;
+                resolve({ code, signal });
+            });
+        });
+    }
+
+    get pid() {
+        return this.child.pid;
+    }
+
+    // The ids of its child processes.
+    workers() {
+        const text = fs.readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim();
+        return text ? text.split(' ').map(Number) : [];
+    }
+
+    says(pattern, ms = 5000) {
+        return until(() => pattern.test(this.log), ms, `${pattern} in the log:\n${this.log}`);
+    }
+
+    async stop(signal = 'SIGTERM', ms = 10000) {
+        if (this.isEnded) return this.ended;
+        this.child.kill(signal);
+        return within(this.ended, ms, `${this.child.spawnfile} ends on ${signal}`);
+    }
+}
+
+async function freePort() {
+    const server = net.createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+export class ApiRig {
+    static async start() {
+        const rig = new ApiRig();
+        rig.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-api-'));
+        rig.redisPath = path.join(rig.dir, 'redis.sock');
+        await rig.startRedis();
+        rig.api = await rig.startApi();
+        rig.port = await rig.startNginx(rig.socket('api'));
+        return rig;
+    }
+
+    socket(name) {
+        return path.join(this.dir, `${name}.sock`);
+    }
+
+    async startRedis() {
+        this.redisPart = new Part('redis-server', ['--port', '0', '--unixsocket', this.redisPath, '--dir', this.dir,
+            '--save', '', '--appendonly', 'yes', '--appendfsync', 'always']);
+        this.redis = await until(async () => {
+            const redis = await Redis.open(this.redisPath);
+            if ((await redis.call('PING')) === 'PONG') return redis;
+            redis.close();
+            return null;
+        }, 10000, 'redis answers');
+    }
+
+    sanitizers(name) {
+        return {
+            ASAN_OPTIONS: `log_path=${this.dir}/${name}.asan:detect_leaks=1`,
+            UBSAN_OPTIONS: `log_path=${this.dir}/${name}.ubsan:print_stacktrace=1`,
+        };
+    }
+
+    // One telerelay-api on NAME.sock; resolves once its socket is there.
+    async startApi(name = 'api', flags = {}, { listen = `unix:${this.socket(name)}`, wrap } = {}) {
+        const given = { listen, 'redis-address': `unix:${this.redisPath}`, ...flags };
+        const args = Object.entries(given).flatMap(([key, value]) => [`--${key}`, String(value)]);
+        const command = [path.join(bin, 'telerelay-api'), ...args];
+        const [program, ...rest] = wrap ? wrap(command) : command;
+        const part = new Part(program, rest, { env: { PATH: process.env.PATH, ...this.sanitizers(name) } });
+        await until(() => {
+            if (part.isEnded) throw new Error(part.log);
+            return /event=started/.test(part.log);
+        }, 10000, `${name} starts`);
+        return part;
+    }
+
+    // An nginx in front of one FastCGI socket; returns its port.
+    async startNginx(socket) {
+        const dir = fs.mkdtempSync(path.join(this.dir, 'nginx-'));
+        const port = await freePort();
+        const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/${kind};`);
+        fs.writeFileSync(path.join(dir, 'nginx.conf'), `
+            ${process.getuid() === 0 ? 'user root;' : ''}
+            daemon off; pid ${dir}/pid; error_log ${dir}/error.log; worker_processes 1;
+            events { worker_connections 256; }
+            http {
+                access_log off; ${temp.join(' ')}
+                fastcgi_buffers 32 16k; fastcgi_buffer_size 16k; fastcgi_read_timeout 30s;
+                server {
+                    listen 127.0.0.1:${port};
+                    set_real_ip_from 127.0.0.1; real_ip_header X-Pretend;
+                    location / { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${socket}; }
+                }
+            }`);
+        const part = new Part('nginx', ['-p', dir, '-c', path.join(dir, 'nginx.conf')]);
+        (this.fronts ??= []).push(part);
+        await until(async () => {
+            if (part.isEnded) throw new Error(part.log);
+            const probe = net.connect(port, '127.0.0.1');
+            try {
+                await new Promise((resolve, reject) => probe.once('connect', resolve).once('error', reject));
+                return true;
+            } finally {
+                probe.destroy();
+            }
+        }, 10000, 'nginx listens');
+        return port;
+    }
+
+    // {status, headers, text, json}
+    ask(target, { method = 'GET', headers = {}, port = this.port, body } = {}) {
+        return within(new Promise((resolve, reject) => {
+            const request = http.request({ host: '127.0.0.1', port, path: target, method, headers, agent: false }, (answer) => {
+                const chunks = [];
+                answer.on('data', (chunk) => chunks.push(chunk));
+                answer.on('error', reject);
+                answer.on('end', () => {
+                    const text = Buffer.concat(chunks).toString('utf8');
+                    const isJson = /json/.test(answer.headers['content-type'] ?? '');
+                    resolve({ status: answer.statusCode, headers: answer.headers, text, json: isJson && text ? JSON.parse(text) : null });
+                });
+            });
+            request.on('error', reject);
+            request.end(body);
+        }), 30000, `${method} ${target.slice(0, 100)}`);
+    }
+
+    add(device, id, data = '"battery":85,"cpu":38') {
+        return this.redis.call('XADD', `tr:tel:${device}`, id, 'd', data);
+    }
+
+    // What the sanitizers of all programs said.
+    complaints() {
+        return fs.readdirSync(this.dir)
+            .filter((name) => /\.(asan|ubsan)\./.test(name))
+            .map((name) => fs.readFileSync(path.join(this.dir, name), 'utf8'))
+            .join('\n');
+    }
+
+    async stop() {
+        this.redis?.close();
+        for (const front of this.fronts ?? []) await front.stop('SIGTERM');
+        await this.api?.stop();
+        await this.redisPart?.stop('SIGTERM');
+        const complaints = this.complaints();
+        fs.rmSync(this.dir, { recursive: true, force: true });
+        if (complaints) throw new Error(complaints);
+    }
+
+    check(args) {
+        return spawnSync(path.join(bin, 'telerelay-api'), args, { encoding: 'utf8', timeout: 10000 });
+    }
+}
