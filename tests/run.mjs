@@ -55,8 +55,8 @@ function suites() {
     for (const file of list('web/test', /\.test\.m?js$/))
         all.push(nodeTest(`web/${file.replace(/\.test\.m?js$/, '')}`, `test/${file}`, 60, {}, path.join(root, 'web')));
     for (const [dir, config] of [['system', 'asan'], ['faults', 'asan'], ['bench', 'release'], ['browser', 'release'], ['docs', 'release']])
-        for (const file of list(`tests/${dir}`, /\.test\.mjs$/))
-            all.push(nodeTest(`${dir}/${file.replace('.test.mjs', '')}`, `tests/${dir}/${file}`, 300, { TELERELAY_BIN: path.join(root, `build/${config}/bin`) }));
+        for (const file of list(`tests/${dir}`, /\.test\.m?js$/))
+            all.push(nodeTest(`${dir}/${file.replace(/\.test\.m?js$/, '')}`, `tests/${dir}/${file}`, 300, { TELERELAY_BIN: path.join(root, `build/${config}/bin`) }));
     return all.filter(({ name }) => patterns.length === 0 || patterns.some((pattern) => pattern.test(name)));
 }
 
