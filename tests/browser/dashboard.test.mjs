@@ -369,7 +369,8 @@ test('a relay without Redis says so, until it is back', async () => {
   const alert = page.getByRole('alert');
   assert.equal(await alert.count(), 0);
   await stack.stop('redis');
-  await eventually('the warning', 4000, async () => (await alert.count()) === 1 && /Redis/.test(await alert.textContent()));
+  await eventually('the warning', 4000, async () =>
+    (await alert.count()) === 1 && /Redis/.test(await alert.textContent()));
   await stack.start('redis');
   await eventually('it is gone', 5000, async () => (await alert.count()) === 0);
   await closePage(page);
@@ -388,14 +389,17 @@ test('malformed and hostile frames are ignored and counted', async () => {
       route.send('{"type":"telemetry_update"');
       route.send('[1,2,3]');
       route.send('{"type":"telemetry_update","device_id":"<img src=x>","battery":1}');
-      route.send('{"type":"telemetry_update","device_id":"evil","device_name":"<img src=x onerror=alert(1)>","battery":1e9,"cpu":7}');
+      route.send(JSON.stringify({
+        type: 'telemetry_update', device_id: 'evil', device_name: '<img src=x onerror=alert(1)>', battery: 1e9, cpu: 7,
+      }));
     });
   });
   await page.goto(`${stack.url}/robot/dashboard/`);
   await connected(page);
   await eventually('they are counted', 3000, () => page.getByText('Malformed messages ignored: 3').count());
   await choose(page, 'evil');
-  await eventually('its name is text', 3000, () => page.getByRole('heading', { name: '<img src=x onerror=alert(1)> (evil)' }).count());
+  await eventually('its name is text', 3000, () =>
+    page.getByRole('heading', { name: '<img src=x onerror=alert(1)> (evil)' }).count());
   assert.equal(await parts(page).metric('battery').textContent(), '—');
   assert.equal(await parts(page).metric('battery').getAttribute('data-age'), null);
   assert.equal(await parts(page).metric('cpu').textContent(), '7');
@@ -418,7 +422,8 @@ test('a hundred robots at 20 Hz do not melt the page', async () => {
   });
   try {
     await page.goto(`${stack.url}/robot/dashboard/`);
-    await eventually('a hundred robots are listed', 10_000, async () => (await page.locator('[data-device-id^="r"]').count()) >= 100);
+    await eventually('a hundred robots are listed', 10_000, async () =>
+      (await page.locator('[data-device-id^="r"]').count()) >= 100);
     const frames = await page.evaluate(() => new Promise((resolve) => {
       let count = 0;
       const end = performance.now() + 2000;
@@ -458,12 +463,15 @@ test('roles, names and keys', async () => {
   assert.deepEqual(nameless, []);
   const ids = await page.evaluate(() => [...document.querySelectorAll('[id]')].map((e) => e.id));
   assert.equal(new Set(ids).size, ids.length);
-  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('[role="application"]')).touchAction), 'none');
-  assert.equal(await page.evaluate(() => getComputedStyle(document.body).touchAction), 'auto');
+  const touchAction = (selector) =>
+    page.evaluate((s) => getComputedStyle(document.querySelector(s)).touchAction, selector);
+  assert.deepEqual([await touchAction('[role="application"]'), await touchAction('body')], ['none', 'auto']);
   await closePage(page);
 });
 
-for (const [name, width, height] of [['a phone', 360, 640], ['a phone on its side', 640, 360], ['a tablet', 820, 1180], ['a desktop', 1920, 1080]]) {
+for (const [name, width, height] of [
+  ['a phone', 360, 640], ['a phone on its side', 640, 360], ['a tablet', 820, 1180], ['a desktop', 1920, 1080],
+]) {
   test(`fits ${name}: nothing sticks out, touch targets are large enough`, async () => {
     const page = await openPage(browser, `${stack.url}/`, { viewport: { width, height }, hasTouch: width < 900 });
     for (const tab of ['Controller', 'Dashboard']) {

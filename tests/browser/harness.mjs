@@ -60,7 +60,9 @@ export async function startStack(robots = 2) {
 async function tryStack(robots) {
   const dir = await mkdtemp('/tmp/telerelay-browser-');
   const [port, tlsPort] = await freePorts(2);
-  const env = { ...process.env, PORT: `${port}`, TLS_PORT: `${tlsPort}`, RUN_DIR: dir, RELAYS: '2', ROBOTS: `${robots}` };
+  const env = {
+    ...process.env, PORT: `${port}`, TLS_PORT: `${tlsPort}`, RUN_DIR: dir, RELAYS: '2', ROBOTS: `${robots}`,
+  };
   const verb = (...args) => run(path.join(root, 'deploy/stack'), args, { env, timeout: 60_000 });
   const down = async () => {
     await verb('down');
@@ -105,7 +107,8 @@ class Trace {
 
   /** The first line of `output` since `t_ns` that satisfies `match`. */
   first(output, t_ns, match, ms = 3000) {
-    return eventually(`${output} in ${this.file}: ${match}`, ms, async () => (await this.since(output, t_ns)).find(match));
+    return eventually(`${output} in ${this.file}: ${match}`, ms, async () =>
+      (await this.since(output, t_ns)).find(match));
   }
 }
 

@@ -118,7 +118,11 @@ setInterval(() => {
 
 createTabs(
   [
-    { tab: byId('tab-controller', HTMLElement), panel: byId('panel-controller', HTMLElement), path: '/robot/controller/' },
+    {
+      tab: byId('tab-controller', HTMLElement),
+      panel: byId('panel-controller', HTMLElement),
+      path: '/robot/controller/',
+    },
     { tab: byId('tab-dashboard', HTMLElement), panel: dashboard, path: '/robot/dashboard/' },
   ],
   () => {

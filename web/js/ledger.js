@@ -36,7 +36,10 @@ export class Ledger {
     this.rowSerial = 0;
     /** @type {Row[]} newest first */
     this.rows = [];
-    /** @type {Map<string, {row: Row, at: number, zero: boolean}>} rows that take further commands, by kind and target */
+    /**
+     * Rows that take further commands, by kind and target.
+     * @type {Map<string, {row: Row, at: number, zero: boolean}>}
+     */
     this.groups = new Map();
     /** @type {Map<string, Entry>} by command id, oldest first */
     this.entries = new Map();
@@ -75,7 +78,8 @@ export class Ledger {
   addRow(type, target, wallTime) {
     /** @type {Row} */
     const row = {
-      key: ++this.rowSerial, type, label: '', target, wallTime, count: 1, state: 'sent', detail: 'sent', failures: 0, version: 0,
+      key: ++this.rowSerial, type, label: '', target, wallTime, count: 1, state: 'sent', detail: 'sent', failures: 0,
+      version: 0,
     };
     this.rows.unshift(row);
     if (this.rows.length > ROWS_MAX) this.rows.length = ROWS_MAX;

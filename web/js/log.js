@@ -4,7 +4,9 @@ import { element, setData, setText } from './dom.js';
 
 /** @typedef {import('./ledger.js').Row} Row */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false,
+});
 
 /** @param {Row} row */
 function createItem(row) {

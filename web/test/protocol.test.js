@@ -26,7 +26,7 @@ test('types of later versions are no error', () => {
 
 test('greeting and presence', () => {
   assert.deepEqual(
-    parse('{"type":"connection","status":"connected","device_type":"website","message":"Dashboard connected to server"}'),
+    parse('{"type":"connection","status":"connected","device_type":"website","message":"Dashboard connected"}'),
     { kind: 'greeting' });
   assert.deepEqual(
     parse('{"type":"connection","status":"disconnected","device_type":"robot","device_id":"robot_01"}'),
