@@ -441,6 +441,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     int64_t now = clock_mono_ms();
     DL_FOREACH_SAFE2 (w->watched, s, next, watch_next)
         check_deadlines(w, s, now);
+    /* libwebsockets leaves its timer at the first deadline that it knew, be it 30 s away, when an earlier
+     * one comes up (pings, handshakes). It looks at all of them when it is woken. */
+    lws_cancel_service(w->lws);
 }
 
 /* --- start and end ------------------------------------------------------------------------- */
@@ -527,6 +530,7 @@ static int listen_on(struct ws *w, char *why, size_t why_cap)
         .pt_serv_buf_size = 4096,
         .max_http_header_data = HEADER_MAX,
         .timeout_secs = HANDSHAKE_S,
+        .timeout_secs_ah_idle = HANDSHAKE_S,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6 |
                    LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | (path ? LWS_SERVER_OPTION_UNIX_SOCK : 0),
     };
