@@ -26,7 +26,7 @@ static int on_entry(void *p, size_t index, struct series_id id, const char *text
     }
     r->got[index]++;
     r->read++;
-    if (text && !r->f->accept(text, len))
+    if (text && !r->f->accept(r->f->arg, text, len))
         text = NULL;
     return series_feed(r->ctx->series, lane, id, text, len);
 }

@@ -15,7 +15,8 @@ struct fetch {
     size_t n;
     bool descending;
     size_t want;                                  /* samples; ctx->page has room for them */
-    bool (*accept)(const char *text, size_t len); /* which entries are samples that count */
+    bool (*accept)(void *arg, const char *text, size_t len); /* which entries are samples that count */
+    void *arg;
     size_t budget;                                /* entries read at most; 0: no bound */
 };
 

@@ -15,9 +15,10 @@ static bool battery(const char *text, size_t len, struct sample_metric *m)
     return sample_check(text, len) != SAMPLE_BAD && sample_find(text, len, "battery", strlen("battery"), m);
 }
 
-static bool has_battery(const char *text, size_t len)
+static bool has_battery(void *unused, const char *text, size_t len)
 {
     struct sample_metric m;
+    (void)unused;
     return battery(text, len, &m);
 }
 

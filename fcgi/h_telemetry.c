@@ -9,12 +9,17 @@
 
 #include <string.h>
 
-static bool is_sample(const char *text, size_t len)
+/* Notes in *reserved whether any sample cannot stand in an answer as it is: hardly ever, and worth knowing
+ * before each one is looked at again. */
+static bool is_sample(void *reserved, const char *text, size_t len)
 {
-    return sample_check(text, len) != SAMPLE_BAD;
+    enum sample_kind kind = sample_check(text, len);
+    if (kind == SAMPLE_RESERVED)
+        *(bool *)reserved = true;
+    return kind != SAMPLE_BAD;
 }
 
-static int read_page(struct context *ctx, const struct history *h, size_t *got)
+static int read_page(struct context *ctx, const struct history *h, size_t *got, bool *reserved)
 {
     const char *devices[HISTORY_DEVICES_MAX];
     struct series_range ranges[HISTORY_DEVICES_MAX];
@@ -29,6 +34,7 @@ static int read_page(struct context *ctx, const struct history *h, size_t *got)
         .descending = h->descending,
         .want = (size_t)h->limit + 1, /* one more tells whether there is a next page */
         .accept = is_sample,
+        .arg = reserved,
     };
     return fetch_page(ctx, &f, got);
 }
@@ -66,12 +72,12 @@ static void link_next(struct reply *reply, const struct request *req, const stru
 }
 
 static void put_item(struct buf *out, struct item_clock *clock, const struct history *h,
-                     const struct series_sample *sample)
+                     const struct series_sample *sample, bool reserved)
 {
     const char *device_id = h->devices[sample->lane];
     if (h->has_fields) {
         item_json_fields(out, clock, device_id, sample, h->fields, h->n_fields);
-    } else if (sample_check(sample->text, sample->len) == SAMPLE_RESERVED) {
+    } else if (reserved) {
         item_json_fields(out, clock, device_id, sample, NULL, 0);
         if (!out->failed) {
             out->len--; /* the brace */
@@ -84,7 +90,7 @@ static void put_item(struct buf *out, struct item_clock *clock, const struct his
 }
 
 static void answer_json(struct reply *reply, const struct history *h, const struct series_sample *page, size_t n,
-                        const char *cursor)
+                        bool reserved, const char *cursor)
 {
     struct item_clock clock = {0};
     reply_type(reply, "application/json");
@@ -92,7 +98,7 @@ static void answer_json(struct reply *reply, const struct history *h, const stru
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             buf_add(&reply->body, ",", 1);
-        put_item(&reply->body, &clock, h, &page[i]);
+        put_item(&reply->body, &clock, h, &page[i], reserved);
         if (reply_flush(reply) < 0)
             return;
     }
@@ -129,6 +135,7 @@ void h_telemetry_get(struct context *ctx, const struct request *req, const char 
     struct history h;
     struct fault fault;
     size_t got;
+    bool reserved = false;
     (void)segment;
     if (history_parse(&h, &req->query, clock_wall_ms(), &fault) < 0) {
         reply_problem(reply, 400, fault.text);
@@ -138,7 +145,7 @@ void h_telemetry_get(struct context *ctx, const struct request *req, const char 
         reply_problem(reply, 500, "out of memory");
         return;
     }
-    if (read_page(ctx, &h, &got) < 0) {
+    if (read_page(ctx, &h, &got, &reserved) < 0) {
         handler_away(ctx, reply);
         return;
     }
@@ -156,5 +163,5 @@ void h_telemetry_get(struct context *ctx, const struct request *req, const char 
     if (h.format == HISTORY_CSV)
         answer_csv(reply, &h, ctx->page, n);
     else
-        answer_json(reply, &h, ctx->page, n, more ? cursor : NULL);
+        answer_json(reply, &h, ctx->page, n, reserved, more ? cursor : NULL);
 }

@@ -6,12 +6,12 @@
 
 enum { CLASS_OTHER, CLASS_ALPHA, CLASS_NAME /* digit or underscore */ };
 
+static const unsigned char classes[256] = {
+    ['0' ... '9'] = CLASS_NAME, ['_'] = CLASS_NAME, ['A' ... 'Z'] = CLASS_ALPHA, ['a' ... 'z'] = CLASS_ALPHA};
+
 static int class_of(unsigned char c)
 {
-    unsigned char lower = c | 0x20;
-    if (lower >= 'a' && lower <= 'z')
-        return CLASS_ALPHA;
-    return (c >= '0' && c <= '9') || c == '_' ? CLASS_NAME : CLASS_OTHER;
+    return classes[c];
 }
 
 static const char *skip_digits(const char *p, const char *end)
