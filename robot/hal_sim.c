@@ -15,12 +15,16 @@ struct hal_sim {
 static void *open_sim(uint64_t seed, char *err, size_t err_cap)
 {
     struct hal_sim *h = calloc(1, sizeof(*h));
+    pthread_mutexattr_t inherit; /* the dead-man's thread sets outputs */
 
     if (!h) {
         snprintf(err, err_cap, "out of memory");
         return NULL;
     }
-    pthread_mutex_init(&h->lock, NULL);
+    pthread_mutexattr_init(&inherit);
+    pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&h->lock, &inherit);
+    pthread_mutexattr_destroy(&inherit);
     sim_init(&h->sim, seed, clock_mono_ns());
     return h;
 }

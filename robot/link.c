@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #define CONNECT_MS    2000
 #define PING_S        1
@@ -47,6 +46,7 @@ struct link {
     struct throttle invalid_log;
     uint64_t random;
     char token[TOKEN_MAX];
+    bool abort;    /* the relay sends a message without end: hang up */
     size_t rx_len; /* bytes of the message so far */
     bool rx_skip;  /* too long or binary: the rest is ignored */
     char rx[LINK_MESSAGE_MAX];
@@ -215,7 +215,7 @@ static void on_open(struct link *l)
     set_state(l, LINK_OPEN);
     l->opened_ms = l->pong_ms = l->since_ms;
     l->rx_len = 0;
-    l->rx_skip = false;
+    l->rx_skip = l->abort = false;
     log_info("connected", log_str("host", l->config.url.host_header), log_bool("tls", l->config.url.tls));
     l->config.events.opened(l->config.events.ctx);
 }
@@ -240,9 +240,14 @@ static void skip_message(struct link *l, const char *why)
         log_warn("message_ignored", log_str("reason", why), log_int("suppressed", suppressed));
 }
 
-/* A piece of a message. -1: hang up. */
-static int on_piece(struct link *l, struct lws *wsi, const char *piece, size_t len)
+/*
+ * A piece of a message. It may not ask for a close by its return value: libwebsockets 4.1 then goes
+ * on filling a buffer that is full already, beyond its end.
+ */
+static void on_piece(struct link *l, struct lws *wsi, const char *piece, size_t len)
 {
+    if (l->abort)
+        return;
     if (lws_is_first_fragment(wsi)) {
         l->rx_len = 0;
         l->rx_skip = false;
@@ -255,16 +260,16 @@ static int on_piece(struct link *l, struct lws *wsi, const char *piece, size_t l
         memcpy(l->rx + l->rx_len, piece, len);
     l->rx_len += len;
     if (l->rx_len > SKIP_MAX) {
-        lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, (unsigned char *)"message too large", 17);
-        return -1;
+        l->abort = true;
+        lws_callback_on_writable(wsi);
+        return;
     }
     if (!lws_is_final_fragment(wsi) || l->rx_skip)
-        return 0;
+        return;
     if (l->rx_len == 0)
         skip_message(l, "empty");
     else
         l->config.events.message(l->config.events.ctx, l->rx, l->rx_len);
-    return 0;
 }
 
 static void on_peer_close(struct link *l, const unsigned char *in, size_t len)
@@ -273,9 +278,19 @@ static void on_peer_close(struct link *l, const unsigned char *in, size_t len)
     lost(l, l->close_code == REPLACED_CODE ? "replaced by a newer connection" : "closed by the relay", 0);
 }
 
+static void give_reason(struct lws *wsi, enum lws_close_status code, const char *text)
+{
+    lws_close_reason(wsi, code, (unsigned char *)(uintptr_t)text, strlen(text));
+}
+
 /* -1: close. */
 static int on_writable(struct link *l, struct lws *wsi)
 {
+    if (l->abort) {
+        give_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "message too large");
+        lost(l, "the relay sent a message without end", 0);
+        return -1;
+    }
     struct sendq_item *item = sendq_take(&l->out);
 
     if (item) {
@@ -288,7 +303,7 @@ static int on_writable(struct link *l, struct lws *wsi)
         return 0;
     }
     if (l->state == LINK_CLOSING) {
-        lws_close_reason(wsi, LWS_CLOSE_STATUS_GOINGAWAY, (unsigned char *)"robot ends", 10);
+        give_reason(wsi, LWS_CLOSE_STATUS_GOINGAWAY, "robot ends");
         return -1;
     }
     return 0;
@@ -328,7 +343,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         on_connect_error(l, wsi, in, len);
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
-        return on_piece(l, wsi, in, len);
+        on_piece(l, wsi, in, len);
+        return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
         l->pong_ms = clock_mono_ms();
         return 0;
@@ -363,6 +379,20 @@ static const struct lws_protocols protocols[] = {
     {.name = "telerelay-robot", .callback = on_event, .rx_buffer_size = PIECE_BYTES},
     {.name = NULL},
 };
+
+/* libwebsockets takes any file and then trusts nobody; better to say so at the start. */
+static bool has_certificate(const char *path)
+{
+    char line[256];
+    bool found = false;
+    FILE *f = fopen(path, "re");
+
+    while (f && !found && fgets(line, sizeof(line), f))
+        found = strstr(line, "-----BEGIN") && strstr(line, "CERTIFICATE-----");
+    if (f)
+        fclose(f);
+    return found;
+}
 
 static struct lws_context *make_context(struct link *l)
 {
@@ -400,16 +430,15 @@ struct link *link_create(const struct link_config *config, char *err, size_t err
     if (config->token_file[0] != '\0' &&
         conf_read_secret(config->token_file, l->token, sizeof(l->token), err, err_cap) != 0)
         goto fail;
-    if (config->ca[0] != '\0' && access(config->ca, R_OK) != 0) {
-        snprintf(err, err_cap, "%s: cannot be read", config->ca);
+    if (config->ca[0] != '\0' && !has_certificate(config->ca)) {
+        snprintf(err, err_cap, "%s: cannot be read, or has no certificate in PEM form", config->ca);
         goto fail;
     }
     if (getrandom(&l->random, sizeof(l->random), 0) != sizeof(l->random))
         l->random = (uint64_t)clock_mono_ns();
     l->context = make_context(l);
     if (!l->context) {
-        snprintf(err, err_cap,
-                 config->ca[0] ? "cannot set up TLS: is %s a PEM file?" : "cannot set up the connection%s", config->ca);
+        snprintf(err, err_cap, "cannot set up libwebsockets");
         goto fail;
     }
     return l;

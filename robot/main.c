@@ -242,7 +242,8 @@ static int run(struct robot *r)
     if (open_outputs(r) != 0 || open_agent_and_link(r) != 0)
         return -1;
     log_info("started", log_str("device_id", c->device_id), log_str("driver", c->driver), log_str("url", c->url),
-             log_int("deadman_ms", c->deadman_ms), log_int("speed", 100));
+             log_int("deadman_ms", c->deadman_ms), log_int("speed", 100),
+             log_bool("realtime", outputs_realtime(r->outputs)));
     if (c->token_file[0] != '\0' && !r->url.tls && !url_is_local(&r->url))
         log_warn("token_in_clear", log_str("msg", "The token travels unencrypted: use a wss:// URL"));
     rc = pthread_create(&r->signals, NULL, signals_main, r);

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct outputs {
     void *hal;
     struct trace *trace;
     pthread_t thread;
+    bool realtime;        /* the thread runs before all ordinary ones */
     pthread_mutex_t lock; /* guards what follows, and every call of driver->set_* */
     pthread_cond_t wake;  /* the next deadline may have come nearer, or `ending` */
     bool ending;
@@ -139,17 +141,26 @@ static void *deadman_main(void *arg)
 
 static int start_thread(struct outputs *o)
 {
+    pthread_mutexattr_t inherit;
     pthread_condattr_t attr;
     int rc;
 
-    pthread_mutex_init(&o->lock, NULL);
+    pthread_mutexattr_init(&inherit);
+    pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&o->lock, &inherit);
+    pthread_mutexattr_destroy(&inherit);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&o->wake, &attr);
     pthread_condattr_destroy(&attr);
     rc = pthread_create(&o->thread, NULL, deadman_main, o);
-    if (rc == 0)
+    if (rc == 0) {
+        /* On a busy machine the dead-man has to come first. Not everybody may; it works without. */
+        const struct sched_param first = {.sched_priority = 1};
+
+        o->realtime = pthread_setschedparam(o->thread, SCHED_FIFO, &first) == 0;
         return 0;
+    }
     pthread_cond_destroy(&o->wake);
     pthread_mutex_destroy(&o->lock);
     return rc;
@@ -257,6 +268,11 @@ void outputs_halt(struct outputs *o)
     pthread_mutex_lock(&o->lock);
     safety_on_halt(&o->safety, clock_mono_ns());
     finish_change(o);
+}
+
+bool outputs_realtime(const struct outputs *o)
+{
+    return o->realtime;
 }
 
 struct outputs_events outputs_events(struct outputs *o)

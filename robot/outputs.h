@@ -48,6 +48,9 @@ void outputs_link(struct outputs *o, bool up);
 void outputs_alive(struct outputs *o);
 void outputs_halt(struct outputs *o);
 
+/* Whether the thread got real-time priority (RLIMIT_RTPRIO 1 or CAP_SYS_NICE). */
+bool outputs_realtime(const struct outputs *o);
+
 struct outputs_events outputs_events(struct outputs *o);
 
 #endif

@@ -73,6 +73,7 @@ static void *writer_main(void *arg)
 struct trace *trace_create(const char *path, char *err, size_t err_cap)
 {
     struct trace *t = calloc(1, sizeof(*t));
+    pthread_mutexattr_t inherit; /* the dead-man's thread puts lines */
     pthread_condattr_t attr;
     int rc;
 
@@ -85,7 +86,10 @@ struct trace *trace_create(const char *path, char *err, size_t err_cap)
         snprintf(err, err_cap, "%s: %s", path, strerror(errno));
         goto fail;
     }
-    pthread_mutex_init(&t->lock, NULL);
+    pthread_mutexattr_init(&inherit);
+    pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&t->lock, &inherit);
+    pthread_mutexattr_destroy(&inherit);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&t->wake, &attr);
