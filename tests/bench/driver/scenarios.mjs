@@ -107,7 +107,8 @@ async function idle(report) {
   const theirs = nchan && (await generate('idle', { relay: nchan.relay(1), dialect: 'nchan', pids: nchan.pids(), ...load }));
   report.add({ name: 'idle.connections', unit: 'connections', value: settings.idle - Math.max(own.closed, own.not_greeted), goal: `= ${settings.idle}`,
     ok: own.closed === 0 && own.not_greeted === 0, details: { ours: own, nchan: theirs } });
-  report.limit({ name: 'idle.memory', unit: 'bytes/connection', value: own.bytes.relay_rss, most: 2560,
+  report.add({ name: 'idle.memory', unit: 'bytes/connection', value: own.bytes.relay_rss, goal: '≤ 2560, with all of them',
+    ok: own.closed === 0 && own.bytes.relay_rss <= 2560,
     details: { pss: own.bytes.relay_pss, nchan_rss: theirs?.bytes.relay_rss ?? null } });
   report.compare({ name: 'idle.accept_cpu', unit: 'µs/connection', value: own.accept.cpu_us.relay,
     reference: theirs?.accept.cpu_us.relay, referenceName: 'nchan' });
