@@ -14,10 +14,10 @@ struct fetch {
     const struct series_range *ranges;
     size_t n;
     bool descending;
-    size_t want;                                  /* samples; ctx->page has room for them */
+    size_t want;                                             /* samples; ctx->page has room for them */
     bool (*accept)(void *arg, const char *text, size_t len); /* which entries are samples that count */
     void *arg;
-    size_t budget;                                /* entries read at most; 0: no bound */
+    size_t budget; /* entries read at most; 0: no bound */
 };
 
 /*

@@ -1,5 +1,6 @@
 /* What the dashboards of the system before this one ask for. */
 #include "fcgi/fetch.h"
+#include "fcgi/fleet.h"
 #include "fcgi/handler.h"
 #include "fcgi/history.h"
 #include "fcgi/sample.h"
@@ -45,8 +46,8 @@ static int read_page(struct context *ctx, const char *const *devices, size_t n, 
 /* Every device known. 0, or -1 when the store failed. */
 static int read_all(struct context *ctx, size_t *got)
 {
-    struct store_fleet fleet;
-    if (store_fleet(ctx->store, HANDLER_DEVICES_MAX, &fleet) < 0)
+    struct fleet fleet;
+    if (fleet_read(ctx->store, HANDLER_DEVICES_MAX, &fleet) < 0)
         return -1;
     const char **devices = malloc((fleet.n_devices + 1) * sizeof(*devices));
     if (!devices)

@@ -1,3 +1,4 @@
+#include "fcgi/fleet.h"
 #include "fcgi/handler.h"
 #include "fcgi/item.h"
 #include "fcgi/online.h"
@@ -22,7 +23,7 @@ struct latest {
 
 struct device {
     const char *id;
-    struct store_text name;
+    struct fleet_text name;
     double seen_ms; /* as the relays noted it; 0 when they did not */
     struct latest latest;
 };
@@ -38,19 +39,19 @@ static int on_latest(void *ctx, size_t index, struct series_id id, const char *t
 /* Name and newest sample of each. */
 static int read_details(struct context *ctx, struct device *devices, size_t n)
 {
-    struct store_scored ids[BATCH];
-    struct store_text names[BATCH];
+    struct fleet_scored ids[BATCH];
+    struct fleet_text names[BATCH];
     struct store_range ranges[BATCH];
     for (size_t done = 0; done < n;) {
         size_t part = n - done < BATCH ? n - done : BATCH;
         for (size_t i = 0; i < part; i++) {
-            ids[i] = (struct store_scored){.name = devices[done + i].id};
+            ids[i] = (struct fleet_scored){.name = devices[done + i].id};
             ranges[i] = (struct store_range){.device_id = devices[done + i].id,
                                              .range = {.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}},
                                              .count = 1,
                                              .descending = true};
         }
-        if (store_names(ctx->store, ids, part, names) < 0 ||
+        if (fleet_names(ctx->store, ids, part, names) < 0 ||
             store_ranges(ctx->store, ranges, part, false, on_latest, devices + done) < 0)
             return -1;
         for (size_t i = 0; i < part; i++)
@@ -62,10 +63,10 @@ static int read_details(struct context *ctx, struct device *devices, size_t n)
 
 static int compare_keys(const void *a, const void *b)
 {
-    return strcmp(((const struct store_pair *)a)->key.text, ((const struct store_pair *)b)->key.text);
+    return strcmp(((const struct fleet_pair *)a)->key.text, ((const struct fleet_pair *)b)->key.text);
 }
 
-static bool lease_valid(const struct store_fleet *fleet, const char *instance)
+static bool lease_valid(const struct fleet *fleet, const char *instance)
 {
     for (size_t i = 0; i < fleet->n_relays; i++) {
         if (strcmp(fleet->relays[i].name, instance) == 0)
@@ -75,10 +76,10 @@ static bool lease_valid(const struct store_fleet *fleet, const char *instance)
 }
 
 /* Where the device is connected; false when it is not, or only to a relay that died. fleet->online is sorted. */
-static bool find_online(const struct store_fleet *fleet, const char *device_id, struct online *online)
+static bool find_online(const struct fleet *fleet, const char *device_id, struct online *online)
 {
-    struct store_pair key = {.key = {device_id, strlen(device_id)}};
-    const struct store_pair *pair =
+    struct fleet_pair key = {.key = {device_id, strlen(device_id)}};
+    const struct fleet_pair *pair =
         fleet->n_online ? bsearch(&key, fleet->online, fleet->n_online, sizeof(key), compare_keys) : NULL;
     return pair && online_parse(pair->value.text, pair->value.len, online) == 0 && lease_valid(fleet, online->instance);
 }
@@ -90,7 +91,7 @@ static void put_time(struct buf *out, const char *member, int64_t ms)
     buf_printf(out, ",\"%s\":\"%s\"", member, text);
 }
 
-static int64_t last_seen(const struct store_fleet *fleet, const struct device *d, bool online)
+static int64_t last_seen(const struct fleet *fleet, const struct device *d, bool online)
 {
     int64_t seen = d->seen_ms > 0 && d->seen_ms < (double)fleet->now_ms ? (int64_t)d->seen_ms : 0;
     if (online || d->seen_ms >= (double)fleet->now_ms)
@@ -100,7 +101,7 @@ static int64_t last_seen(const struct store_fleet *fleet, const struct device *d
     return seen;
 }
 
-static void put_device(struct buf *out, const struct store_fleet *fleet, const struct device *d)
+static void put_device(struct buf *out, const struct fleet *fleet, const struct device *d)
 {
     struct online where;
     bool online = find_online(fleet, d->id, &where);
@@ -127,9 +128,9 @@ static void put_device(struct buf *out, const struct store_fleet *fleet, const s
     }
 }
 
-static int read_list(struct context *ctx, struct store_fleet *fleet, struct device **devices, size_t *n)
+static int read_list(struct context *ctx, struct fleet *fleet, struct device **devices, size_t *n)
 {
-    if (store_fleet(ctx->store, HANDLER_DEVICES_MAX, fleet) < 0)
+    if (fleet_read(ctx->store, HANDLER_DEVICES_MAX, fleet) < 0)
         return -1;
     if (fleet->n_online > 1)
         qsort(fleet->online, fleet->n_online, sizeof(*fleet->online), compare_keys);
@@ -147,7 +148,7 @@ static int read_list(struct context *ctx, struct store_fleet *fleet, struct devi
 
 void h_devices_list(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
-    struct store_fleet fleet;
+    struct fleet fleet;
     struct device *devices = NULL;
     size_t n;
     (void)segment;
@@ -174,7 +175,7 @@ done:
 
 void h_devices_get(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
-    struct store_fleet fleet;
+    struct fleet fleet;
     struct device device = {.id = segment};
     if (handler_only(req, no_params, reply) < 0)
         return;
@@ -182,7 +183,7 @@ void h_devices_get(struct context *ctx, const struct request *req, const char *s
         reply_problem(reply, 404, "a device id is 1 to 64 of A-Z a-z 0-9 _ . -");
         return;
     }
-    if (store_device(ctx->store, segment, &fleet) < 0 || read_details(ctx, &device, 1) < 0) {
+    if (fleet_device(ctx->store, segment, &fleet) < 0 || read_details(ctx, &device, 1) < 0) {
         handler_away(ctx, reply);
         return;
     }

@@ -1,3 +1,4 @@
+#include "fcgi/fleet.h"
 #include "fcgi/handler.h"
 
 static void plain(struct reply *reply)
@@ -16,7 +17,7 @@ void h_health_live(struct context *ctx, const struct request *req, const char *s
     buf_str(&reply->body, "ok\n");
 }
 
-static bool any_relay(const struct store_fleet *fleet)
+static bool any_relay(const struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->n_relays; i++) {
         if (fleet->relays[i].score > (double)fleet->now_ms)
@@ -36,11 +37,11 @@ static void check(struct buf *out, const char *name, bool ok, const char *reason
 void h_health_ready(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
     static const char *const known[] = {"verbose", NULL};
-    struct store_fleet fleet;
+    struct fleet fleet;
     (void)segment;
     if (handler_only(req, known, reply) < 0)
         return;
-    bool redis = store_relays(ctx->store, &fleet) == 0;
+    bool redis = fleet_relays(ctx->store, &fleet) == 0;
     bool relays = redis && any_relay(&fleet);
     if (redis)
         handler_back(ctx);

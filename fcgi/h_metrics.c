@@ -1,3 +1,4 @@
+#include "fcgi/fleet.h"
 #include "fcgi/handler.h"
 #include "fcgi/online.h"
 #include "fcgi/promjoin.h"
@@ -7,11 +8,11 @@
 #define RELAYS_MAX 64
 
 /* Names of the relays whose lease is valid, each once. */
-static size_t live_relays(const struct store_fleet *fleet, char (*names)[ONLINE_NAME_MAX + 1])
+static size_t live_relays(const struct fleet *fleet, char (*names)[ONLINE_NAME_MAX + 1])
 {
     size_t n = 0;
     for (size_t i = 0; i < fleet->n_relays && n < RELAYS_MAX; i++) {
-        const struct store_scored *relay = &fleet->relays[i];
+        const struct fleet_scored *relay = &fleet->relays[i];
         if (relay->score <= (double)fleet->now_ms || online_relay_name(relay->name, strlen(relay->name), names[n]) < 0)
             continue;
         size_t k = 0;
@@ -28,15 +29,15 @@ static int put_relays(struct context *ctx, struct buf *out)
 {
     static char names[RELAYS_MAX][ONLINE_NAME_MAX + 1];
     const char *pointers[RELAYS_MAX];
-    struct store_text texts[RELAYS_MAX];
+    struct fleet_text texts[RELAYS_MAX];
     struct promjoin_text joined[RELAYS_MAX];
-    struct store_fleet fleet;
-    if (store_relays(ctx->store, &fleet) < 0)
+    struct fleet fleet;
+    if (fleet_relays(ctx->store, &fleet) < 0)
         return -1;
     size_t n = live_relays(&fleet, names), have = 0;
     for (size_t i = 0; i < n; i++)
         pointers[i] = names[i];
-    if (store_metrics(ctx->store, pointers, n, texts) < 0)
+    if (fleet_metrics(ctx->store, pointers, n, texts) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
         if (texts[i].text)

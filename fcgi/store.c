@@ -1,15 +1,14 @@
 #include "fcgi/store.h"
+#include "fcgi/store_nodes.h"
 
 #include "fcgi/arena.h"
 #include "fcgi/buf.h"
 
 #include "common/clock.h"
-#include "common/rkey.h"
 
 #include <hiredis/hiredis.h>
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,26 +24,13 @@
 #define READ_CHUNK ((size_t)64 * 1024)
 #define RETRY_MS   100 /* after a connect that failed slowly, fail at once for so long */
 
-/* Answers as a flat list in the order they are read: an array is followed by its elements. This costs
- * no allocation per element, which hiredis' own reply tree does. */
-enum node_kind { NODE_STRING, NODE_STATUS, NODE_ERROR, NODE_INTEGER, NODE_NIL, NODE_ARRAY };
-
-struct node {
-    enum node_kind kind;
-    uint32_t n; /* bytes, or elements */
-    union {
-        const char *text; /* in the arena, NUL-terminated */
-        long long number;
-    } u;
-};
-
 struct store {
     struct conf_redis conf;
     int redis_ms;
     redisContext *redis; /* NULL: not connected */
     int64_t retry_at_ms; /* monotonic; no connecting before */
     struct arena arena;
-    struct node *nodes;
+    struct store_node *nodes;
     size_t n_nodes, cap_nodes;
     struct buf out; /* commands of the running call */
     size_t replies; /* that they will be answered with */
@@ -54,17 +40,17 @@ struct store {
 
 /* --- reading answers ----------------------------------------------------------------------------- */
 
-static struct node *add_node(struct store *s, enum node_kind kind, size_t n)
+static struct store_node *add_node(struct store *s, enum store_kind kind, size_t n)
 {
     if (s->n_nodes == s->cap_nodes) {
         size_t cap = s->cap_nodes ? s->cap_nodes * 2 : 4096;
-        struct node *nodes = cap <= NODES_MAX ? realloc(s->nodes, cap * sizeof(*nodes)) : NULL;
+        struct store_node *nodes = cap <= NODES_MAX ? realloc(s->nodes, cap * sizeof(*nodes)) : NULL;
         if (!nodes)
             return NULL;
         s->nodes = nodes;
         s->cap_nodes = cap;
     }
-    struct node *node = &s->nodes[s->n_nodes++];
+    struct store_node *node = &s->nodes[s->n_nodes++];
     node->kind = kind;
     node->n = (uint32_t)n;
     return node;
@@ -76,13 +62,13 @@ static char object;
 static void *on_string(const redisReadTask *task, char *text, size_t len)
 {
     struct store *s = task->privdata;
-    enum node_kind kind = NODE_STRING;
+    enum store_kind kind = STORE_STRING;
     if (task->type == REDIS_REPLY_ERROR)
-        kind = NODE_ERROR;
+        kind = STORE_ERROR;
     else if (task->type == REDIS_REPLY_STATUS)
-        kind = NODE_STATUS;
+        kind = STORE_STATUS;
     char *copy = len < UINT32_MAX ? arena_alloc(&s->arena, len + 1, 1) : NULL;
-    struct node *node = copy ? add_node(s, kind, len) : NULL;
+    struct store_node *node = copy ? add_node(s, kind, len) : NULL;
     if (!node)
         return NULL;
     memcpy(copy, text, len);
@@ -93,12 +79,12 @@ static void *on_string(const redisReadTask *task, char *text, size_t len)
 
 static void *on_array(const redisReadTask *task, int elements)
 {
-    return add_node(task->privdata, NODE_ARRAY, (size_t)elements) ? &object : NULL;
+    return add_node(task->privdata, STORE_ARRAY, (size_t)elements) ? &object : NULL;
 }
 
 static void *on_integer(const redisReadTask *task, long long value)
 {
-    struct node *node = add_node(task->privdata, NODE_INTEGER, 0);
+    struct store_node *node = add_node(task->privdata, STORE_INTEGER, 0);
     if (!node)
         return NULL;
     node->u.number = value;
@@ -107,7 +93,7 @@ static void *on_integer(const redisReadTask *task, long long value)
 
 static void *on_nil(const redisReadTask *task)
 {
-    return add_node(task->privdata, NODE_NIL, 0) ? &object : NULL;
+    return add_node(task->privdata, STORE_NIL, 0) ? &object : NULL;
 }
 
 static void on_free(void *unused)
@@ -179,7 +165,7 @@ const char *store_reason(const struct store *s)
     return s->reason;
 }
 
-static int fail(struct store *s, const char *what, const char *why)
+int store_fail(struct store *s, const char *what, const char *why)
 {
     snprintf(s->reason, sizeof(s->reason), "%s: %s", what, why);
     return -1;
@@ -195,22 +181,22 @@ static enum exchange receive(struct store *s, int64_t deadline_ms)
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN) {
-            fail(s, "read", strerror(errno));
+            store_fail(s, "read", strerror(errno));
             return EXCHANGE_LOST;
         }
         struct pollfd p = {.fd = s->redis->fd, .events = POLLIN};
         int64_t left = deadline_ms - clock_mono_ms();
         if (left <= 0 || poll(&p, 1, (int)left) == 0) {
-            fail(s, "no answer", "deadline passed");
+            store_fail(s, "no answer", "deadline passed");
             return EXCHANGE_FAILED;
         }
     }
     if (got == 0) {
-        fail(s, "read", "Redis closed the connection");
+        store_fail(s, "read", "Redis closed the connection");
         return EXCHANGE_LOST;
     }
     if (redisReaderFeed(s->redis->reader, s->chunk, (size_t)got) != REDIS_OK) {
-        fail(s, "answer", s->redis->reader->errstr);
+        store_fail(s, "answer", s->redis->reader->errstr);
         return EXCHANGE_FAILED;
     }
     return EXCHANGE_OK;
@@ -222,19 +208,19 @@ static enum exchange exchange(struct store *s, const struct buf *out, size_t rep
     int64_t deadline_ms = clock_mono_ms() + s->redis_ms;
     s->n_nodes = 0;
     if (redisAppendFormattedCommand(s->redis, out->data, out->len) != REDIS_OK) {
-        fail(s, "write", s->redis->errstr);
+        store_fail(s, "write", s->redis->errstr);
         return EXCHANGE_FAILED;
     }
     for (int done = 0; !done;) {
         if (redisBufferWrite(s->redis, &done) != REDIS_OK || clock_mono_ms() > deadline_ms) {
-            fail(s, "write", s->redis->err ? s->redis->errstr : "deadline passed");
+            store_fail(s, "write", s->redis->err ? s->redis->errstr : "deadline passed");
             return EXCHANGE_LOST;
         }
     }
     while (replies > 0) {
         void *reply;
         if (redisReaderGetReply(s->redis->reader, &reply) != REDIS_OK) {
-            fail(s, "answer", s->redis->reader->errstr);
+            store_fail(s, "answer", s->redis->reader->errstr);
             return EXCHANGE_FAILED;
         }
         if (reply) {
@@ -266,14 +252,11 @@ static void put_command(struct buf *b, size_t n, const char *const *args)
         put_arg(b, args[i], strlen(args[i]));
 }
 
-static void queue(struct store *s, size_t n, const char *const *args)
+void store_queue(struct store *s, size_t n, const char *const *args)
 {
     put_command(&s->out, n, args);
     s->replies++;
 }
-
-#define QUEUE(s, ...)                                                                                                  \
-    queue(s, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *), (const char *const[]){__VA_ARGS__})
 
 static int authenticate(struct store *s)
 {
@@ -281,7 +264,7 @@ static int authenticate(struct store *s)
     if (!s->conf.password_file[0])
         return 0;
     if (conf_read_secret(s->conf.password_file, password, sizeof(password), why, sizeof(why)) < 0)
-        return fail(s, "password_file", why);
+        return store_fail(s, "password_file", why);
 
     struct buf auth;
     buf_init(&auth, 4096);
@@ -296,8 +279,8 @@ static int authenticate(struct store *s)
     buf_finish(&auth);
     if (result != EXCHANGE_OK)
         return -1;
-    if (s->nodes[0].kind == NODE_ERROR)
-        return fail(s, "authentication", "refused by Redis");
+    if (s->nodes[0].kind == STORE_ERROR)
+        return store_fail(s, "authentication", "refused by Redis");
     return 0;
 }
 
@@ -312,11 +295,11 @@ static int open_connection(struct store *s)
     if (begun_ms < s->retry_at_ms)
         return -1; /* the reason is that of the last attempt */
     if (conf_parse_address(s->conf.address, &path, host, &port) < 0)
-        return fail(s, "address", "neither unix:/path nor HOST:PORT");
+        return store_fail(s, "address", "neither unix:/path nor HOST:PORT");
     redisContext *c = path ? redisConnectUnixWithTimeout(path, limit) : redisConnectWithTimeout(host, port, limit);
     s->redis = c;
     if (!c || c->err || redisSetTimeout(c, limit) != REDIS_OK) {
-        fail(s, "connect", c ? c->errstr : "out of memory");
+        store_fail(s, "connect", c ? c->errstr : "out of memory");
         goto failed;
     }
     c->reader->fn = &reader_functions;
@@ -334,12 +317,11 @@ failed:
     return -1;
 }
 
-/* Runs what was queued. Errors in answers are looked at by who reads them. */
-static int run(struct store *s)
+int store_run(struct store *s)
 {
     int rc = -1;
     if (s->out.failed) {
-        fail(s, "request", "too large");
+        store_fail(s, "request", "too large");
         goto done;
     }
     for (;;) {
@@ -363,12 +345,24 @@ done:
 
 /* --- looking at answers -------------------------------------------------------------------------- */
 
-/* The node behind `at` and all that is in it. */
-static size_t skip(const struct store *s, size_t at)
+const struct store_node *store_node(const struct store *s, size_t at)
+{
+    return &s->nodes[at];
+}
+
+void *store_alloc(struct store *s, size_t size)
+{
+    void *p = arena_alloc(&s->arena, size, _Alignof(max_align_t));
+    if (!p)
+        store_fail(s, "answer", "out of memory");
+    return p;
+}
+
+size_t store_skip(const struct store *s, size_t at)
 {
     size_t pending = 1;
     while (pending > 0 && at < s->n_nodes) {
-        if (s->nodes[at].kind == NODE_ARRAY)
+        if (s->nodes[at].kind == STORE_ARRAY)
             pending += s->nodes[at].n;
         pending--;
         at++;
@@ -377,33 +371,32 @@ static size_t skip(const struct store *s, size_t at)
 }
 
 /* An error that means "no such data here" rather than "Redis cannot serve". */
-static bool harmless(const struct node *node)
+static bool harmless(const struct store_node *node)
 {
-    return node->kind == NODE_ERROR && strncmp(node->u.text, "WRONGTYPE", 9) == 0;
+    return node->kind == STORE_ERROR && strncmp(node->u.text, "WRONGTYPE", 9) == 0;
 }
 
-static int check_error(struct store *s, size_t at)
+int store_check(struct store *s, size_t at)
 {
-    const struct node *node = &s->nodes[at];
-    if (node->kind == NODE_ERROR && !harmless(node))
-        return fail(s, "Redis", node->u.text);
+    const struct store_node *node = &s->nodes[at];
+    if (node->kind == STORE_ERROR && !harmless(node))
+        return store_fail(s, "Redis", node->u.text);
     return 0;
 }
 
-static bool is_text(const struct node *node)
+bool store_is_text(const struct store_node *node)
 {
-    return node->kind == NODE_STRING || node->kind == NODE_STATUS;
+    return node->kind == STORE_STRING || node->kind == STORE_STATUS;
 }
 
-/* The elements of an array of texts at *at; 0 for anything else. Moves *at behind it. */
-static size_t texts(const struct store *s, size_t *at, const struct node **first)
+size_t store_texts(const struct store *s, size_t *at, const struct store_node **first)
 {
-    const struct node *node = &s->nodes[*at];
-    size_t n = node->kind == NODE_ARRAY ? node->n : 0;
+    const struct store_node *node = &s->nodes[*at];
+    size_t n = node->kind == STORE_ARRAY ? node->n : 0;
     *first = node + 1;
-    *at = skip(s, *at);
+    *at = store_skip(s, *at);
     for (size_t i = 0; i < n; i++) {
-        if (!is_text(&(*first)[i]))
+        if (!store_is_text(&(*first)[i]))
             return 0;
     }
     return n;
@@ -412,17 +405,17 @@ static size_t texts(const struct store *s, size_t *at, const struct node **first
 /* The field of one stream entry at `at`, which is an array of id and fields. */
 static bool read_entry(const struct store *s, size_t at, struct series_id *id, const char **text, size_t *len)
 {
-    const struct node *entry = &s->nodes[at];
+    const struct store_node *entry = &s->nodes[at];
     *text = NULL;
     *len = 0;
-    if (entry[0].kind != NODE_ARRAY || entry[0].n != 2 || !is_text(&entry[1]) ||
+    if (entry[0].kind != STORE_ARRAY || entry[0].n != 2 || !store_is_text(&entry[1]) ||
         series_id_parse(entry[1].u.text, entry[1].n, id) < 0)
         return false;
-    if (entry[2].kind != NODE_ARRAY)
+    if (entry[2].kind != STORE_ARRAY)
         return true;
     for (size_t i = 0; i + 1 < entry[2].n; i += 2) {
-        const struct node *field = &entry[3 + i];
-        if (is_text(&field[0]) && is_text(&field[1]) && strcmp(field[0].u.text, RKEY_FIELD) == 0) {
+        const struct store_node *field = &entry[3 + i];
+        if (store_is_text(&field[0]) && store_is_text(&field[1]) && strcmp(field[0].u.text, RKEY_FIELD) == 0) {
             *text = field[1].u.text;
             *len = field[1].n;
             return true;
@@ -433,23 +426,22 @@ static bool read_entry(const struct store *s, size_t at, struct series_id *id, c
 
 static int read_range(struct store *s, size_t at, size_t index, store_entry_fn *entry, void *ctx)
 {
-    if (check_error(s, at) < 0)
+    if (store_check(s, at) < 0)
         return -1;
-    if (s->nodes[at].kind != NODE_ARRAY)
+    if (s->nodes[at].kind != STORE_ARRAY)
         return 0;
     size_t n = s->nodes[at++].n;
-    for (size_t i = 0; i < n; i++, at = skip(s, at)) {
+    for (size_t i = 0; i < n; i++, at = store_skip(s, at)) {
         struct series_id id;
         const char *text;
         size_t len;
         if (read_entry(s, at, &id, &text, &len) && entry(ctx, index, id, text, len) != 0)
-            return fail(s, "answer", "out of memory");
+            return store_fail(s, "answer", "out of memory");
     }
     return 0;
 }
 
-/* A name that fits no key has no data: the empty key never exists. */
-static void join(char key[RKEY_MAX], const char *prefix, const char *name)
+void store_key(char key[RKEY_MAX], const char *prefix, const char *name)
 {
     if (rkey_join(key, prefix, name) == 0)
         key[0] = '\0';
@@ -458,14 +450,14 @@ static void join(char key[RKEY_MAX], const char *prefix, const char *name)
 static void queue_range(struct store *s, const struct store_range *r)
 {
     char key[RKEY_MAX], lo[48], hi[48], count[24];
-    join(key, RKEY_STREAM_PREFIX, r->device_id);
+    store_key(key, RKEY_STREAM_PREFIX, r->device_id);
     snprintf(lo, sizeof(lo), "%llu-%llu", (unsigned long long)r->range.lo.ms, (unsigned long long)r->range.lo.seq);
     snprintf(hi, sizeof(hi), "%llu-%llu", (unsigned long long)r->range.hi.ms, (unsigned long long)r->range.hi.seq);
     snprintf(count, sizeof(count), "%zu", r->count);
     if (r->descending)
-        QUEUE(s, "XREVRANGE", key, hi, lo, "COUNT", count);
+        STORE_QUEUE(s, "XREVRANGE", key, hi, lo, "COUNT", count);
     else
-        QUEUE(s, "XRANGE", key, lo, hi, "COUNT", count);
+        STORE_QUEUE(s, "XRANGE", key, lo, hi, "COUNT", count);
 }
 
 int store_ranges(struct store *s, const struct store_range *ranges, size_t n, bool together, store_entry_fn *entry,
@@ -475,183 +467,26 @@ int store_ranges(struct store *s, const struct store_range *ranges, size_t n, bo
         return 0;
     together = together && n > 1;
     if (together)
-        QUEUE(s, "MULTI");
+        STORE_QUEUE(s, "MULTI");
     for (size_t i = 0; i < n; i++)
         queue_range(s, &ranges[i]);
     if (together)
-        QUEUE(s, "EXEC");
-    if (run(s) < 0)
+        STORE_QUEUE(s, "EXEC");
+    if (store_run(s) < 0)
         return -1;
 
     size_t at = 0;
     if (together) {
         at = n + 1; /* behind +OK and n times +QUEUED, which are one node each */
-        if (check_error(s, 0) < 0 || check_error(s, 1) < 0 || check_error(s, at) < 0)
+        if (store_check(s, 0) < 0 || store_check(s, 1) < 0 || store_check(s, at) < 0)
             return -1;
-        if (s->nodes[at].kind != NODE_ARRAY || s->nodes[at].n != n)
-            return fail(s, "answer", "not what was asked");
+        if (s->nodes[at].kind != STORE_ARRAY || s->nodes[at].n != n)
+            return store_fail(s, "answer", "not what was asked");
         at++;
     }
-    for (size_t i = 0; i < n; i++, at = skip(s, at)) {
+    for (size_t i = 0; i < n; i++, at = store_skip(s, at)) {
         if (read_range(s, at, i, entry, ctx) < 0)
             return -1;
     }
     return 0;
-}
-
-/* --- devices and relays -------------------------------------------------------------------------- */
-
-static double number(const struct node *node)
-{
-    double value = is_text(node) ? strtod(node->u.text, NULL) : 0;
-    return isfinite(value) ? value : 0;
-}
-
-/* A reply with scores (name, score, …) into an array. */
-static int read_scored(struct store *s, size_t *at, struct store_scored **out, size_t *n)
-{
-    const struct node *nodes;
-    if (check_error(s, *at) < 0)
-        return -1;
-    *n = texts(s, at, &nodes) / 2;
-    *out = arena_alloc(&s->arena, *n * sizeof(**out), _Alignof(struct store_scored));
-    if (!*out)
-        return fail(s, "answer", "out of memory");
-    for (size_t i = 0; i < *n; i++)
-        (*out)[i] = (struct store_scored){.name = nodes[2 * i].u.text, .score = number(&nodes[2 * i + 1])};
-    return 0;
-}
-
-static int read_pairs(struct store *s, size_t *at, struct store_pair **out, size_t *n)
-{
-    const struct node *nodes;
-    if (check_error(s, *at) < 0)
-        return -1;
-    *n = texts(s, at, &nodes) / 2;
-    *out = arena_alloc(&s->arena, *n * sizeof(**out), _Alignof(struct store_pair));
-    if (!*out)
-        return fail(s, "answer", "out of memory");
-    for (size_t i = 0; i < *n; i++)
-        (*out)[i] = (struct store_pair){.key = {nodes[2 * i].u.text, nodes[2 * i].n},
-                                        .value = {nodes[2 * i + 1].u.text, nodes[2 * i + 1].n}};
-    return 0;
-}
-
-/* TIME: seconds and microseconds. */
-static int read_time(struct store *s, size_t *at, int64_t *now_ms)
-{
-    const struct node *nodes;
-    if (check_error(s, *at) < 0)
-        return -1;
-    if (texts(s, at, &nodes) != 2)
-        return fail(s, "answer", "TIME is not two numbers");
-    *now_ms = (int64_t)(number(&nodes[0]) * 1000 + number(&nodes[1]) / 1000);
-    return 0;
-}
-
-static void queue_clock(struct store *s)
-{
-    QUEUE(s, "TIME");
-    QUEUE(s, "ZRANGE", RKEY_RELAYS, "0", "-1", "WITHSCORES");
-}
-
-static int read_clock(struct store *s, size_t *at, struct store_fleet *fleet)
-{
-    if (read_time(s, at, &fleet->now_ms) < 0)
-        return -1;
-    return read_scored(s, at, &fleet->relays, &fleet->n_relays);
-}
-
-static int compare_scored(const void *a, const void *b)
-{
-    return strcmp(((const struct store_scored *)a)->name, ((const struct store_scored *)b)->name);
-}
-
-int store_fleet(struct store *s, size_t max_devices, struct store_fleet *fleet)
-{
-    char last[24];
-    size_t at = 0;
-    memset(fleet, 0, sizeof(*fleet));
-    snprintf(last, sizeof(last), "%zu", max_devices - 1);
-    queue_clock(s);
-    QUEUE(s, "ZRANGE", RKEY_DEVICES, "0", last, "REV", "WITHSCORES");
-    QUEUE(s, "HGETALL", RKEY_ONLINE);
-    if (run(s) < 0 || read_clock(s, &at, fleet) < 0 || read_scored(s, &at, &fleet->devices, &fleet->n_devices) < 0 ||
-        read_pairs(s, &at, &fleet->online, &fleet->n_online) < 0)
-        return -1;
-    if (fleet->n_devices > 1)
-        qsort(fleet->devices, fleet->n_devices, sizeof(*fleet->devices), compare_scored);
-    return 0;
-}
-
-int store_relays(struct store *s, struct store_fleet *fleet)
-{
-    size_t at = 0;
-    memset(fleet, 0, sizeof(*fleet));
-    queue_clock(s);
-    return run(s) < 0 ? -1 : read_clock(s, &at, fleet);
-}
-
-int store_device(struct store *s, const char *device_id, struct store_fleet *fleet)
-{
-    size_t at = 0;
-    memset(fleet, 0, sizeof(*fleet));
-    queue_clock(s);
-    QUEUE(s, "ZSCORE", RKEY_DEVICES, device_id);
-    QUEUE(s, "HGET", RKEY_ONLINE, device_id);
-    if (run(s) < 0 || read_clock(s, &at, fleet) < 0 || check_error(s, at) < 0 || check_error(s, at + 1) < 0)
-        return -1;
-
-    fleet->devices = arena_alloc(&s->arena, sizeof(*fleet->devices), _Alignof(struct store_scored));
-    fleet->online = arena_alloc(&s->arena, sizeof(*fleet->online), _Alignof(struct store_pair));
-    if (!fleet->devices || !fleet->online)
-        return fail(s, "answer", "out of memory");
-    const struct node *score = &s->nodes[at], *online = &s->nodes[at + 1];
-    if (is_text(score)) {
-        fleet->devices[0] = (struct store_scored){.name = device_id, .score = number(score)};
-        fleet->n_devices = 1;
-    }
-    if (is_text(online)) {
-        fleet->online[0] =
-            (struct store_pair){.key = {device_id, strlen(device_id)}, .value = {online->u.text, online->n}};
-        fleet->n_online = 1;
-    }
-    return 0;
-}
-
-/* n answers that are a text or nothing. */
-static int read_texts(struct store *s, size_t n, struct store_text *out)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++, at = skip(s, at)) {
-        if (check_error(s, at) < 0)
-            return -1;
-        const struct node *node = &s->nodes[at];
-        out[i] = is_text(node) ? (struct store_text){node->u.text, node->n} : (struct store_text){NULL, 0};
-    }
-    return 0;
-}
-
-int store_names(struct store *s, const struct store_scored *devices, size_t n, struct store_text *names)
-{
-    char key[RKEY_MAX];
-    if (n == 0)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        join(key, RKEY_DEVICE_PREFIX, devices[i].name);
-        QUEUE(s, "HGET", key, "name");
-    }
-    return run(s) < 0 ? -1 : read_texts(s, n, names);
-}
-
-int store_metrics(struct store *s, const char *const *relays, size_t n, struct store_text *out)
-{
-    char key[RKEY_MAX];
-    if (n == 0)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        join(key, RKEY_METRICS_PREFIX, relays[i]);
-        QUEUE(s, "GET", key);
-    }
-    return run(s) < 0 ? -1 : read_texts(s, n, out);
 }
