@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define CONNECT_MS    2000
+#define PHASE_S       2    /* for the connection to one address of the host, and for the relay's answer */
+#define ATTEMPT_MS    5000 /* for all of that together */
 #define PING_S        1
 #define HANGUP_S      3
 #define CLOSE_MS      1000
@@ -135,8 +136,7 @@ static void read_token(struct link *l)
 }
 
 static const lws_retry_bo_t keep_alive = {
-    .secs_since_valid_ping = PING_S,
-    .secs_since_valid_hangup = HANGUP_S,
+    .secs_since_valid_ping = PING_S, .secs_since_valid_hangup = HANGUP_S + 1, /* on_tick is first, and can say why */
 };
 
 static void connect_now(struct link *l)
@@ -192,8 +192,8 @@ static void on_tick(lws_sorted_usec_list_t *sul)
             connect_now(l);
         break;
     case LINK_CONNECTING:
-        if (state_age_ms(l) >= CONNECT_MS)
-            hang_up(l, "no answer within 2 s");
+        if (state_age_ms(l) >= ATTEMPT_MS)
+            hang_up(l, "no connection within 5 s");
         break;
     case LINK_OPEN:
         if (clock_mono_ms() - l->pong_ms >= HANGUP_S * 1000)
@@ -356,6 +356,12 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_CLIENT_CLOSED:
         lost(l, l->state == LINK_CLOSING ? "program ends" : "connection lost", 0);
         return 0;
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* before it became a WebSocket, by a timeout */
+        lost(l, "no answer within 2 s", 0);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY: /* whatever way it ended: from here on l->wsi would dangle */
+        lost(l, "cannot connect", 0);
+        return 0;
     default:
         return 0;
     }
@@ -402,8 +408,8 @@ static struct lws_context *make_context(struct link *l)
         .extensions = NULL, /* permessage-deflate of this library delivers a frame without end */
         .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .fd_limit_per_thread = FD_MAX,
-        .timeout_secs = 1, /* for one address of a host that has several, and for closing */
-        .connect_timeout_secs = CONNECT_MS / 1000 + 1,
+        .timeout_secs = PHASE_S,
+        .connect_timeout_secs = ATTEMPT_MS / 1000,
         .user = l,
     };
 

@@ -25,8 +25,11 @@ afterEach(async () => {
         const { status, signal } = await robot.proc.terminate(3000);
         assert.deepEqual({ status, signal }, { status: robot.expectedStatus ?? 0, signal: null }, robot.proc.log());
     }
-    for (const file of fs.readdirSync(dir).filter((name) => /\.(asan|ubsan)\./.test(name)))
-        assert.fail(fs.readFileSync(path.join(dir, file), 'utf8'));
+    for (const file of fs.readdirSync(dir).filter((name) => /\.(asan|ubsan)\./.test(name))) {
+        const text = fs.readFileSync(path.join(dir, file), 'utf8');
+        fs.rmSync(path.join(dir, file));
+        assert.fail(text);
+    }
 });
 
 // A connection of the robot, as the relay sees it.
@@ -106,7 +109,13 @@ function startRobot(port, { flags = [], id = 'robot_01', scheme = 'ws', host = '
         trace: () => (fs.existsSync(`${base}.trace`) ? fs.readFileSync(`${base}.trace`, 'utf8') : '').split('\n')
             .filter(Boolean).map((line) => JSON.parse(line)),
         drive: () => robot.trace().filter(({ output }) => output === 'drive'),
-        says: (pattern, limit = 3000) => until(() => pattern.test(proc.log()), limit, `${pattern} in\n${proc.log()}`),
+        says: async (pattern, limit = 3000) => {
+            try {
+                await until(() => pattern.test(proc.log()), limit, `${pattern}`);
+            } catch (error) {
+                throw new Error(`${error.message} in\n${proc.log()}`);
+            }
+        },
         // The first change of the drive after `from` (ns) to which the test says yes.
         driveAfter: (from, test, limit = 3000) => until(
             () => robot.drive().find((line) => line.t_ns >= Number(from) && test(line)), limit, 'a change of the drive'),
@@ -415,7 +424,7 @@ describe('robot: connecting again', () => {
         await new Promise((resolve) => server.once('listening', resolve));
         try {
             const robot = startRobot(server.address().port);
-            await robot.says(/event=connect_failed/, 4000);
+            await robot.says(/event=connect_failed reason="no answer within 2 s"/, 4000);
             await until(() => sockets.length >= 2, 2000, 'a second attempt');
         } finally {
             for (const socket of sockets) socket.destroy();
