@@ -5,7 +5,8 @@
  *
  * Starting something may fail at once (-1: the bus is down, or too much is under way; no callback
  * follows). Otherwise exactly one callback follows, within BUS_ANSWER_MS, from the loop and never
- * from inside the call. After bus_forget(owner) callbacks come with owner == NULL.
+ * from inside the call; bus_attach has its own rule. After bus_forget(owner) callbacks come with
+ * owner == NULL.
  */
 #ifndef TELERELAY_BUS_H
 #define TELERELAY_BUS_H
@@ -56,7 +57,11 @@ void bus_forget(struct bus *b, void *owner);
 enum bus_attach { BUS_ATTACHED, BUS_ATTACH_OLDER, BUS_ATTACH_FULL, BUS_ATTACH_FAILED };
 typedef void bus_attach_cb(void *ctx, void *owner, enum bus_attach result, uint64_t conn);
 
-/* Listen to the robot's commands, then enter it as online. had: the connection number it had, 0 for none. */
+/*
+ * Listen to the robot's commands, then enter it as online. had: the connection number it had, 0 for none.
+ * The callback may come late, or from inside the call when that fails, and comes not at all once the bus
+ * is down: attach again when it is up.
+ */
 int bus_attach(struct bus *b, const char *device_id, uint64_t had, void *owner, bus_attach_cb *cb);
 
 /* The robot has no connection here any more. conn 0: it was never attached, only stop listening. */

@@ -105,6 +105,12 @@ void bus_channels_leave(struct bus_channels *c, const char *device_id)
         start_leaving(c, ch);
 }
 
+bool bus_channels_wanted(struct bus_channels *c, const char *device_id)
+{
+    const struct channel *ch = find(c, device_id);
+    return ch != NULL && ch->wanted;
+}
+
 void bus_channels_confirmed(struct bus_channels *c, const char *device_id, bool joined)
 {
     struct channel *ch = find(c, device_id);

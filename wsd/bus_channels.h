@@ -23,6 +23,9 @@ void bus_channels_destroy(struct bus_channels *c); /* takes NULL; no callback */
 int bus_channels_join(struct bus_channels *c, const char *device_id, uint64_t had, void *owner, bus_attach_cb *cb);
 void bus_channels_leave(struct bus_channels *c, const char *device_id);
 
+/* Whether the last call for this robot since the link was up was to join. */
+bool bus_channels_wanted(struct bus_channels *c, const char *device_id);
+
 /* The other side has confirmed. */
 void bus_channels_confirmed(struct bus_channels *c, const char *device_id, bool joined);
 

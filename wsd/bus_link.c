@@ -16,6 +16,7 @@
 #define REQUESTS_MAX  16384u /* under way; more is refused at once */
 #define PREPARE_MS    1000   /* from connecting to usable */
 #define TICK_S        0.05
+#define STOPPED_MS    250 /* between two ticks: it was this process that stood still, not Redis */
 #define GOOD_RTT_MS   50 /* a slower answer says too little about Redis' clock */
 #define SUBSCRIPTIONS 2  /* tr/pres and tr/relay/INSTANCE */
 #define SHA_LEN       40
@@ -58,6 +59,7 @@ struct bus_link {
     int64_t beat_ms;         /* last sign of life */
     int64_t probe_ms;        /* last probe; 0: none on this connection */
     int64_t echo_ms;         /* last probe that came back */
+    int64_t ticked_ms;       /* last tick */
     uint64_t probe;          /* its number */
 
     struct entry *ring; /* requests; answers come in this order */
@@ -178,6 +180,8 @@ static void expire_requests(struct bus_link *l, int64_t now)
         struct entry e = *entry_at(l, i);
         if (now - e.sent_ms < BUS_ANSWER_MS)
             return;
+        if (e.r.patient)
+            continue;
         entry_at(l, i)->answer = NULL;
         if (e.answer != NULL)
             e.answer(l->ctx, &e.r, NULL);
@@ -391,8 +395,14 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     struct bus_link *l = w->data;
     int64_t now = clock_mono_ms();
+    int64_t stopped = now - l->ticked_ms;
+    l->ticked_ms = now;
     if (l->leaving)
         return;
+    if (stopped > STOPPED_MS) { /* first see what has arrived meanwhile */
+        l->echo_ms += stopped;
+        return;
+    }
     if (l->state == UP)
         tick_up(l, now);
     else if (l->state == DOWN && now - l->tried_ms >= BUS_RETRY_MS)
@@ -425,8 +435,10 @@ struct bus_link *bus_link_create(struct ev_loop *loop, const struct conf *conf,
     l->conf = conf;
     l->handlers = handlers;
     l->ctx = ctx;
+    l->ticked_ms = clock_mono_ms();
     ev_timer_init(&l->tick, on_tick, 0., TICK_S);
     l->tick.data = l;
+    ev_set_priority(&l->tick, EV_MINPRI); /* answers that have arrived come before deadlines */
     l->cmd = rconn_create(loop, &cmd_handlers, l);
     l->sub = rconn_create(loop, &sub_handlers, l);
     if (l->cmd == NULL || l->sub == NULL || getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))

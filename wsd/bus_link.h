@@ -32,6 +32,7 @@ struct bus_request {
     void *owner;            /* NULL once forgotten */
     void *token;            /* the caller's; always handed back */
     void (*callback)(void); /* the caller's, cast back by its answer function */
+    bool patient;           /* a late answer counts: only the end of the link is none */
 };
 
 /* reply NULL: none came in time, or the link was lost. Exactly once per request. */

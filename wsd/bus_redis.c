@@ -87,8 +87,9 @@ static void on_joined(void *ctx, const char *device_id, uint64_t had, void *owne
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(bus_link_instance(b->link)), BUS_ARG(b->conf->wsd.name),
                                BUS_ARG(had_text), BUS_ARG(most)};
     char *copy = strdup(device_id);
-    if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 5, on_attached,
-                                        request(owner, copy, (void (*)(void))cb)) == 0)
+    struct bus_request r = request(owner, copy, (void (*)(void))cb);
+    r.patient = true; /* whatever the answer says has happened in Redis */
+    if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 5, on_attached, r) == 0)
         return;
     free(copy);
     cb(b->ctx, owner, BUS_ATTACH_FAILED, 0);
@@ -218,6 +219,17 @@ void bus_leave(struct bus *b)
     bus_link_leave(b->link);
 }
 
+/* Entered by this relay ("CONN SINCE INSTANCE RELAY"), but not here: it left while Redis was away. */
+static bool left_behind(const struct bus *b, const char *device_id, const char *entry)
+{
+    const char *instance = bus_link_instance(b->link);
+    size_t len = strlen(instance);
+    const char *at = strchr(entry, ' ');
+    at = at ? strchr(at + 1, ' ') : NULL;
+    return at != NULL && strncmp(at + 1, instance, len) == 0 && at[1 + len] == ' ' &&
+           !bus_channels_wanted(b->channels, device_id);
+}
+
 /* {presence number, {device id, "CONN …", …}} */
 static void on_snapshot(void *ctx, const struct bus_request *r, const redisReply *reply)
 {
@@ -234,6 +246,8 @@ static void on_snapshot(void *ctx, const struct bus_request *r, const redisReply
     for (size_t i = 0; i < n; i++) {
         entries[i].device_id = all->element[2 * i]->str;
         entries[i].conn = strtoull(all->element[2 * i + 1]->str, NULL, 10);
+        if (left_behind(b, entries[i].device_id, all->element[2 * i + 1]->str))
+            send_detach(b, entries[i].device_id, entries[i].conn);
     }
     b->handlers->snapshot(b->ctx, (uint64_t)as_int(reply->element[0]), entries, n);
     free(entries);

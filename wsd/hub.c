@@ -21,6 +21,7 @@ struct robot {
     char name[MSG_NAME_MAX + 1]; /* for people; the id until the robot says another */
     uint64_t conn;               /* connection number, 0 until the bus has given one */
     uint32_t key;                /* of its telemetry in queues */
+    bool attaching;              /* the bus has been asked for a number */
     struct session *session;
     UT_hash_handle hh;
 };
@@ -35,6 +36,7 @@ struct hub {
     struct session *websites;
     unsigned n_websites;
     struct session *told; /* while telling: NULL is every website that has its list */
+    bool leaving;         /* this relay ends */
 };
 
 struct hub *hub_create(const struct conf *conf, struct metrics *metrics)
@@ -265,6 +267,7 @@ static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t
     struct robot *r = s ? s->robot : NULL;
     if (r == NULL)
         return;
+    r->attaching = false;
     switch (result) {
     case BUS_ATTACHED:
         if (r->conn != conn)
@@ -287,15 +290,20 @@ static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t
         ws_close(h->ws, s, SESSION_POLICY);
         break;
     case BUS_ATTACH_FAILED:
-        greet_robot(h, r); /* it is connected to the server; the bus says when to attach again */
+        greet_robot(h, r); /* it is connected to the server; hub_tick tries again */
         break;
     }
 }
 
 static void attach(struct hub *h, struct robot *r)
 {
-    if (bus_attach(h->bus, r->id, r->conn, r->session, on_attached) != 0)
+    if (h->leaving)
+        return;
+    r->attaching = true;
+    if (bus_attach(h->bus, r->id, r->conn, r->session, on_attached) != 0) {
+        r->attaching = false;
         greet_robot(h, r);
+    }
 }
 
 static int open_robot(struct hub *h, struct session *s, const char *device_id)
@@ -327,6 +335,19 @@ static void attach_all(void *ctx)
         attach(h, r);
 }
 
+void hub_tick(struct hub *h)
+{
+    struct robot *r, *next;
+    if (!bus_up(h->bus))
+        return;
+    if (!presence_synced(h->presence))
+        bus_request_snapshot(h->bus);
+    HASH_ITER (hh, h->robots, r, next) {
+        if (r->conn == 0 && !r->attaching)
+            attach(h, r);
+    }
+}
+
 static void on_kick(void *ctx, const char *device_id, uint64_t conn)
 {
     struct hub *h = ctx;
@@ -348,6 +369,8 @@ static void on_state(void *ctx, bool up)
     } else {
         h->metrics->redis_lost_total++;
         presence_lost(h->presence);
+        for (struct robot *r = h->robots; r != NULL; r = r->hh.next)
+            greet_robot(h, r); /* who waits for a number need not wait for Redis */
     }
     send_relay_status(h, NULL, up);
 }
@@ -610,12 +633,17 @@ void hub_closed(struct hub *h, struct session *s)
     drop_robot(h, r);
 }
 
+static uint8_t motion_bit(enum msg_type type)
+{
+    return (uint8_t)(type == MSG_CAMERA_MOVE ? 2 : 1);
+}
+
 /* True when the message may be handled. A motion that stops always may: it ends a motion that was accepted. */
 static bool within_limit(struct hub *h, struct session *s, const struct msg *m, const struct msg_fault *fault)
 {
     const struct conf_wsd *conf = &h->conf->wsd;
     bool robot = s->from == MSG_FROM_ROBOT;
-    if (m != NULL && s->moving && relay_is_zero_motion(m))
+    if (m != NULL && relay_is_zero_motion(m) && (s->moving & motion_bit(m->type)) != 0)
         return true;
     enum limit_verdict verdict =
         limit_take(&s->limit, robot ? conf->robot_rate : conf->website_rate,
@@ -645,7 +673,7 @@ void hub_bad_message(struct hub *h, struct session *s, enum msg_code code, const
 {
     struct msg_fault fault = {.code = code};
     snprintf(fault.text, sizeof(fault.text), "%s", text ? text : msg_code_text(code));
-    if (within_limit(h, s, NULL, &fault))
+    if (code == MSG_TOO_LARGE || within_limit(h, s, NULL, &fault)) /* the rest of it must not count as messages */
         refuse(h, s, &fault);
 }
 
@@ -662,8 +690,10 @@ static void handle(struct hub *h, struct session *s, const struct msg *m)
         publish_video(h, s, m);
         break;
     default: /* the decoder lets nothing else through */
-        if (msg_is_move(m->type))
-            s->moving = !relay_is_zero_motion(m);
+        if (relay_is_zero_motion(m))
+            s->moving &= (uint8_t)~motion_bit(m->type);
+        else if (msg_is_move(m->type))
+            s->moving |= motion_bit(m->type);
         forward_command(h, s, m);
     }
 }
@@ -699,6 +729,7 @@ void hub_message(struct hub *h, struct session *s, const char *text, size_t len)
 void hub_leave(struct hub *h)
 {
     struct session *s;
+    h->leaving = true;
     for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
         bus_detach(h->bus, r->id, r->conn);
         r->conn = 0;

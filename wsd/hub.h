@@ -25,6 +25,9 @@ void hub_message(struct hub *h, struct session *s, const char *text, size_t len)
 void hub_bad_message(struct hub *h, struct session *s, enum msg_code code, const char *text);
 void hub_closed(struct hub *h, struct session *s);
 
+/* About once a second: what the bus refused or did not answer is asked for again. */
+void hub_tick(struct hub *h);
+
 /* This relay ends: its robots are taken out of the bus, and every peer is closed with 1001. */
 void hub_leave(struct hub *h);
 bool hub_empty(const struct hub *h);

@@ -59,6 +59,7 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
     struct daemon *d = w->data;
     static char text[METRICS_MAX];
     struct metrics_gauges gauges;
+    hub_tick(d->hub);
     hub_gauges(d->hub, &gauges);
     size_t len = metrics_render(text, sizeof(text), d->conf.wsd.name, &d->metrics, &gauges);
     bus_put_metrics(d->bus, text, len);

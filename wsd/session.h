@@ -32,7 +32,7 @@ struct session {
     struct session *prev, *next; /* websites */
     bool listed;                 /* has been told who is online */
     bool greeted;
-    bool moving;                 /* the last motion it sent was not zero */
+    uint8_t moving;              /* a bit per kind of motion: the last one it sent was not zero */
     struct limit limit;
 
     /* ws.c's */

@@ -25,6 +25,7 @@
 #define SLOW_MS        100   /* behind for longer: telemetry is thinned to the latest */
 #define CLOSE_MS       2000  /* for the peer to take the close frame */
 #define TICK_S         0.1
+#define STOPPED_MS     500  /* between two ticks: it was this process that stood still, not its peers */
 #define HEADER_MAX     4096 /* bytes of all headers of a request */
 #define HANDSHAKE_S    5
 #define LWS_LOG_PER_S  10
@@ -43,6 +44,7 @@ struct ws {
     bool draining;
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" when TCP */
     ev_timer tick;
+    int64_t ticked_ms;       /* monotonic */
     struct outq_counts expired;
     lws_retry_bo_t keep_alive;
     uint8_t gather[FRAME_SEGMENT]; /* messages joined for one write */
@@ -230,7 +232,8 @@ static int join(struct session *s, const char *piece, size_t len, size_t max)
         s->rx = rx;
         s->rx_cap = (uint32_t)cap;
     }
-    memcpy(s->rx + s->rx_len, piece, len);
+    if (len > 0)
+        memcpy(s->rx + s->rx_len, piece, len);
     s->rx_len += (uint32_t)len;
     return 0;
 }
@@ -253,7 +256,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
             hub_bad_message(w->hub, s, MSG_INVALID_MESSAGE, "binary frames are not accepted; send JSON as text");
         return;
     }
-    if (ends && s->rx_len == 0) {
+    if (ends && s->rx_since_ms == 0) {
         hub_message(w->hub, s, piece, len);
         return;
     }
@@ -272,7 +275,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
         return;
     }
     if (ends) {
-        hub_message(w->hub, s, s->rx, s->rx_len);
+        hub_message(w->hub, s, s->rx ? s->rx : "", s->rx_len);
         end_message(s);
     }
 }
@@ -288,7 +291,7 @@ static enum request_kind read_query(struct lws *wsi, char *device_id)
     const size_t name_len = sizeof(name) - 1;
     char arg[HEADER_MAX];
     int n;
-    for (int i = 0; (n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i)) > 0; i++) {
+    for (int i = 0; (n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
         size_t len = (size_t)n;
         if (len == name_len - 1 && memcmp(arg, name, len) == 0)
             return REQUEST_BAD;
@@ -314,7 +317,11 @@ static int on_upgrade(struct ws *w, struct lws *wsi)
 {
     char device_id[MSG_DEVICE_ID_MAX + 1];
     char path[32];
-    int n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
+    /* libwebsockets would also speak HTTP/2 here, and WebSocket within. */
+    int n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_UPGRADE);
+    if (n <= 0 || strcasecmp(path, "websocket") != 0)
+        return refuse(w, wsi, HTTP_STATUS_BAD_REQUEST, "the only upgrade here is websocket");
+    n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
     if (n <= 0 || !relay_path_valid(path, (size_t)n))
         return refuse(w, wsi, HTTP_STATUS_NOT_FOUND, NULL);
     if (read_query(wsi, device_id) == REQUEST_BAD)
@@ -439,6 +446,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     struct ws *w = timer->data;
     struct session *s, *next;
     int64_t now = clock_mono_ms();
+    bool stopped = now - w->ticked_ms > STOPPED_MS;
+    w->ticked_ms = now;
+    if (stopped)
+        return;
     DL_FOREACH_SAFE2 (w->watched, s, next, watch_next)
         check_deadlines(w, s, now);
     /* libwebsockets leaves its timer at the first deadline that it knew, be it 30 s away, when an earlier
@@ -566,6 +577,7 @@ struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metri
     }
     ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
     w->tick.data = w;
+    ev_set_priority(&w->tick, EV_MINPRI); /* what has arrived comes before what is overdue */
     ev_timer_start(loop, &w->tick);
     return w;
 }
