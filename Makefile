@@ -153,11 +153,11 @@ build/web/index.html: $(WEB_SRC) | web/node_modules/.package-lock.json
 	@touch $@
 web/node_modules/.package-lock.json: web/package-lock.json
 	$(call say,NPM,web)
-	$(Q)cd web && npm ci --silent --no-audit --no-fund
+	$(Q)cd web && npm ci --loglevel=error --no-audit --no-fund >/dev/null
 	@touch $@
 tests/node_modules/.package-lock.json: tests/package-lock.json
 	$(call say,NPM,tests)
-	$(Q)cd tests && npm ci --silent --no-audit --no-fund
+	$(Q)cd tests && npm ci --loglevel=error --no-audit --no-fund >/dev/null
 	@touch $@
 
 # --- running ------------------------------------------------------------------------------------
