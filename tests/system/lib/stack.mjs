@@ -15,7 +15,7 @@ export const STACK = path.join(ROOT, 'deploy/stack');
 const BIN = process.env.TELERELAY_BIN ? path.resolve(ROOT, process.env.TELERELAY_BIN) : path.join(ROOT, 'build/asan/bin');
 
 // Two different ones: both are held until both are known.
-async function freePorts(count) {
+export async function freePorts(count) {
     const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
     await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
     const ports = servers.map((server) => server.address().port);
