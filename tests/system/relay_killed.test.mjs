@@ -111,7 +111,8 @@ describe('a relay', () => {
         const back = await cluster.robot(1, 'robot_05');
         const website = await cluster.website(2);
         await website.sees(['robot_05']);
-        assert.equal((await website.ask({ type: 'set_speed', value: 8, device_id: 'robot_05' })).robots, 1);
+        const answer = await website.ask({ type: 'set_speed', value: 8, device_id: 'robot_05' });
+        assert.equal(answer.robots, 1, JSON.stringify(answer));
         await back.next({ value: 8 });
     });
 });

@@ -212,6 +212,26 @@ describe('robot: telemetry', () => {
     });
 });
 
+describe('robot: SIGHUP', () => {
+    it('takes a new interval from the file, and keeps its connection', async () => {
+        const file = path.join(dir, 'telerelay.conf');
+        fs.writeFileSync(file, '[robot]\ninterval = 60\n');
+        const relay = await Relay.listen();
+        const robot = startRobot(relay.port, { flags: ['--config', file] });
+        const link = await relay.link();
+        await link.get('telemetry');
+        fs.writeFileSync(file, '[robot]\ninterval = 0.1\n');
+        robot.proc.signal('SIGHUP');
+        await robot.says(/event=reloaded/);
+        await link.get('telemetry', 5);
+        fs.writeFileSync(file, '[robot]\ninterval = soon\n');
+        robot.proc.signal('SIGHUP');
+        await robot.says(/event=reload_failed/);
+        await link.get('telemetry', 10);
+        assert.equal(relay.links.length, 1);
+    });
+});
+
 describe('robot: commands', () => {
     it('obeys each and says so on one line each', async () => {
         const relay = await Relay.listen();

@@ -1,7 +1,7 @@
 // Real parts for one test file: a Redis of its own and some relays on unix sockets, in a private
 // directory. Everything that is started here ends here, by its process id, also when a test fails.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -206,11 +206,11 @@ export class Cluster {
         return proc;
     }
 
-    // Resolves once the relay reaches Redis: only then can it say that nobody has a robot.
+    // Resolves once the relay reaches Redis: it tells a website that comes before.
     async relayReady(n, ms = 10000) {
         const website = await this.website(n);
-        await until(async () => (await website.ask({ type: 'request_frame', device_id: 'nobody-has-this' })).code === 'no_robot',
-            ms, `wsd-${n} reaches Redis`);
+        await website.settled(ms);
+        if (website.count({ type: 'relay_status', redis: false })) await website.seen({ type: 'relay_status', redis: true }, ms);
         await website.leave();
     }
 
@@ -303,6 +303,109 @@ export class Cluster {
         this.#redisClient?.close();
         for (const { proc } of this.#relays.values()) if (proc.alive) await proc.kill();
         if (this.redisProc?.alive) await this.redisProc.kill();
+    }
+}
+
+// Whether a process is there and is no zombie.
+function runs(pid) {
+    try {
+        return !/\) [ZX] /.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+        return false;
+    }
+}
+
+// The whole stack as people run it (deploy/stack): Redis, relays, api, nginx and simulated robots, on private ports.
+const stacks = new Set();
+process.on('exit', () => {
+    for (const stack of stacks) spawnSync(path.join(ROOT, 'deploy/stack'), ['down'], { env: stack.env });
+});
+
+export class Stack {
+    #peers = new Set();
+
+    static async start({ relays = 2, robots = 1, env = {} } = {}) {
+        const stack = new Stack();
+        stack.dir = temporaryDirectory();
+        fs.mkdirSync(path.join(stack.dir, 'san'));
+        stack.port = await freePort();
+        stack.tlsPort = await freePort();
+        stack.env = {
+            ...process.env, ...sanitizerEnv(path.join(stack.dir, 'san', 'stack')), RUN_DIR: path.join(stack.dir, 'run'), TELERELAY_BIN: BIN,
+            PORT: String(stack.port), TLS_PORT: String(stack.tlsPort), RELAYS: String(relays), ROBOTS: String(robots), ...env,
+        };
+        stacks.add(stack);
+        const { status, output } = await stack.run('up');
+        if (status !== 0) throw new Error(`stack up ended with ${status}:\n${output}`);
+        return stack;
+    }
+
+    // Calls deploy/stack; gives {status, output}.
+    async run(...words) {
+        const child = spawn(path.join(ROOT, 'deploy/stack'), words, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+        let output = '';
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
+        const status = await within(new Promise((resolve) => child.on('exit', resolve)), 60000, `stack ${words.join(' ')}`);
+        return { status, output };
+    }
+
+    pid(name) {
+        return Number(fs.readFileSync(path.join(this.env.RUN_DIR, 'pids', `${name}.pid`), 'utf8'));
+    }
+
+    signal(name, signal) {
+        process.kill(this.pid(name), signal);
+    }
+
+    log(name) {
+        return fs.readFileSync(path.join(this.env.RUN_DIR, 'log', name), 'utf8');
+    }
+
+    url(query = '', at = '/ws/telemetry/') {
+        return `ws://localhost:${this.port}${at}${query}`;
+    }
+
+    async website(options = {}) {
+        return this.#keep(await Website.connect(this.url(options.query), options));
+    }
+
+    async robot(id, options = {}) {
+        return this.#keep(await Robot.connect(this.url(`?device_id=${id}`), id, options));
+    }
+
+    async raw(target, options = {}) {
+        return this.#keep(await RawPeer.connect({ port: this.port, host: '127.0.0.1' }, target, options));
+    }
+
+    // A GET of a JSON document.
+    async get(target) {
+        const response = await fetch(`http://127.0.0.1:${this.port}${target}`, { signal: AbortSignal.timeout(5000) });
+        if (!response.ok) throw new Error(`${target}: HTTP ${response.status} ${await response.text()}`);
+        return response.json();
+    }
+
+    // Ends everything, then asserts that nothing is left and no sanitizer spoke.
+    async stop() {
+        for (const peer of this.#peers) (peer.drop ?? peer.destroy).call(peer);
+        const run = this.env.RUN_DIR;
+        const pids = fs.existsSync(path.join(run, 'pids')) ? fs.readdirSync(path.join(run, 'pids')).filter((name) => /^[^.].*\.pid$/.test(name))
+            .map((name) => [name, Number(fs.readFileSync(path.join(run, 'pids', name), 'utf8'))]) : [];
+        const { status, output } = await this.run('down');
+        stacks.delete(this);
+        const faults = status === 0 ? [] : [`stack down ended with ${status}: ${output}`];
+        for (const [name, pid] of pids) if (runs(pid)) faults.push(`${name} ${pid} is still there`);
+        for (const name of fs.readdirSync(run)) if (name.endsWith('.sock')) faults.push(`${name} is left`);
+        for (const name of fs.readdirSync(path.join(this.dir, 'san')))
+            faults.push(`${name}:\n${fs.readFileSync(path.join(this.dir, 'san', name), 'utf8').slice(0, 6000)}`);
+        for (const name of fs.readdirSync(path.join(run, 'log')))
+            if (/runtime error:|Sanitizer/.test(this.log(name))) faults.push(`a sanitizer spoke in ${name}`);
+        if (!process.env.KEEP) fs.rmSync(this.dir, { recursive: true, force: true });
+        if (faults.length) throw new Error(faults.join('\n'));
+    }
+
+    #keep(peer) {
+        this.#peers.add(peer);
+        return peer;
     }
 }
 

@@ -50,6 +50,7 @@ export class RawPeer {
     status = 0; // of the HTTP answer
     headers = {};
     frames = []; // {op, payload}
+    mute = false; // does not answer a close frame
     #buffer = Buffer.alloc(0);
     #watchers = new Set();
 
@@ -170,8 +171,13 @@ export class RawPeer {
                 at = 10;
             }
             if (b.length < at + length) return;
-            this.frames.push({ op: b[0] & 15, payload: b.subarray(at, at + length) });
+            const one = { op: b[0] & 15, payload: b.subarray(at, at + length) };
+            this.frames.push(one);
             this.#buffer = b.subarray(at + length);
+            if (one.op === OP.close && !this.mute) {
+                this.write(frame(OP.close, one.payload));
+                this.socket.end();
+            }
         }
     }
 }
