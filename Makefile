@@ -211,18 +211,17 @@ fuzz:
 	  if grep -qE '^(SUMMARY|==[0-9]+==.*ERROR)' build/fuzz/$$f.log; then tail -40 build/fuzz/$$f.log; exit 1; fi; done
 
 # --- installing ---------------------------------------------------------------------------------
-# make install PREFIX=/usr/local DESTDIR= SERVER_NAME=robots.example.org [RELAYS=2 ORIGINS= TLS_CERT= TLS_KEY=]
+# make install PREFIX=/usr/local DESTDIR= SERVER_NAME=robots.example.org [RELAYS=2 ORIGINS= ALLOW= TLS_CERT= TLS_KEY=]
 
 PREFIX     ?= /usr/local
 DESTDIR    ?=
 SYSCONFDIR ?= /etc
 SERVER_NAME ?= localhost
-MAN_SRC := $(wildcard docs/man/*.scd)
 
 .PHONY: install
 install: all web $(BUILD)/tools/conf-example
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' SERVER_NAME='$(SERVER_NAME)' \
-	  ORIGINS='$(ORIGINS)' TLS_CERT='$(TLS_CERT)' TLS_KEY='$(TLS_KEY)' deploy/install-files $(BIN) $(BUILD)/tools/conf-example
+	  ORIGINS='$(ORIGINS)' ALLOW='$(ALLOW)' TLS_CERT='$(TLS_CERT)' TLS_KEY='$(TLS_KEY)' deploy/install-files $(BIN) $(BUILD)/tools/conf-example
 
 # --- the rest -----------------------------------------------------------------------------------
 
