@@ -53,7 +53,7 @@ const struct conf_key conf_table[] = {
      "samples of one device kept in Redis; 0: no limit"},
     {"wsd", "max_devices", CONF_INT, AT(wsd, max_devices), "10000", 0, 10000000, "devices", RELOAD,
      "device ids ever accepted; 0: no limit"},
-    {"wsd", "lease_ms", CONF_INT, AT(wsd, lease_ms), "3000", 500, 60000, "ms", FIXED,
+    {"wsd", "lease_ms", CONF_INT, AT(wsd, lease_ms), "3000", 2500, 60000, "ms", FIXED,
      "silence after which a relay's robots count as gone"},
     {"wsd", "drain_ms", CONF_INT, AT(wsd, drain_ms), "4000", 100, 60000, "ms", FIXED,
      "time for closing all connections on SIGTERM"},

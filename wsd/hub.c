@@ -21,6 +21,7 @@ struct robot {
     char name[MSG_NAME_MAX + 1]; /* for people; the id until the robot says another */
     uint64_t conn;               /* connection number, 0 until the bus has given one */
     uint32_t key;                /* of its telemetry in queues */
+    uint64_t taken_over;         /* the number of a connection elsewhere that came while this one had none yet */
     bool attaching;              /* the bus has been asked for a number */
     struct session *session;
     UT_hash_handle hh;
@@ -268,6 +269,8 @@ static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t
     if (r == NULL)
         return;
     r->attaching = false;
+    if (result == BUS_ATTACHED && conn < r->taken_over)
+        result = BUS_ATTACH_OLDER; /* the kick was faster than the number */
     switch (result) {
     case BUS_ATTACHED:
         if (r->conn != conn)
@@ -320,7 +323,7 @@ static int open_robot(struct hub *h, struct session *s, const char *device_id)
         r->key = outq_key(r->id, strlen(r->id));
         HASH_ADD_STR(h->robots, id, r);
     }
-    r->conn = 0; /* a new connection: the higher number makes it the newest */
+    r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
     r->session = s;
     s->robot = r;
     attach(h, r);
@@ -352,8 +355,12 @@ static void on_kick(void *ctx, const char *device_id, uint64_t conn)
 {
     struct hub *h = ctx;
     struct robot *r = find_robot(h, device_id);
-    if (r == NULL || r->conn == 0 || r->conn >= conn)
-        return; /* not here, or about to get a number that is newer still */
+    if (r == NULL || r->conn >= conn)
+        return;
+    if (r->attaching && r->conn == 0) {
+        r->taken_over = conn; /* unless it is about to get a number that is newer still */
+        return;
+    }
     replace_session(h, r);
     bus_detach(h->bus, r->id, 0);
     drop_robot(h, r);

@@ -41,7 +41,7 @@ struct session {
     bool dirty;                  /* on the list of those with something to send */
     bool watched;                /* on the list of those with a deadline */
     bool ended;                  /* being closed: nothing from it counts any more */
-    uint8_t rx_fragments;        /* WebSocket frames of the message so far */
+    uint16_t rx_fragments;       /* WebSocket frames of the message so far */
     bool close_sent;             /* the close frame is on its way */
     uint16_t close_code;         /* not 0: close once the queue is empty */
     uint32_t rx_len, rx_cap;

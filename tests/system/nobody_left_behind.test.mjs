@@ -83,6 +83,20 @@ describe('who is online', () => {
         await website.next(robotCame('robot_06'), 5000);
     });
 
+    it('has one connection of a robot that comes through both relays at once', async () => {
+        const redis = await cluster.redis();
+        for (let round = 0; round < 10; round++) {
+            const id = (i) => `flapping-${round}-${i % 5}`;
+            const peers = await Promise.all(Array.from({ length: 30 }, (_, i) => cluster.peer(1 + (i % 2), `?device_id=${id(i)}`)));
+            await until(() => peers.filter((peer) => peer.open).length === 5, 3000, 'one connection is left of each');
+            for (const [i, peer] of peers.entries()) {
+                if (!peer.open) continue;
+                assert.match(await redis.call('HGET', 'tr:online', id(i)), new RegExp(` wsd-${1 + (i % 2)}$`));
+                peer.drop();
+            }
+        }
+    });
+
     it('has nobody of a relay that ended while its robots were coming', async () => {
         const redis = await cluster.redis();
         for (let round = 0; round < 5; round++) {

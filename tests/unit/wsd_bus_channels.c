@@ -207,6 +207,24 @@ static void lost_link(void **state)
     assert_string_equal(take_said(), "+a");
 }
 
+/* Who is here, whatever has been confirmed. */
+static void wanted(void **state)
+{
+    struct bus_channels *c = *state;
+    assert_false(bus_channels_wanted(c, "a"));
+    bus_channels_join(c, "a", 1, &first, attached);
+    assert_true(bus_channels_wanted(c, "a"));
+    bus_channels_forget(c, &first);
+    bus_channels_confirmed(c, "a", true);
+    assert_true(bus_channels_wanted(c, "a"));
+    bus_channels_leave(c, "a");
+    assert_false(bus_channels_wanted(c, "a"));
+    bus_channels_join(c, "a", 2, &first, attached);
+    assert_true(bus_channels_wanted(c, "a"));
+    bus_channels_lost(c);
+    assert_false(bus_channels_wanted(c, "a"));
+}
+
 static void odd_ids(void **state)
 {
     struct bus_channels *c = *state;
@@ -302,9 +320,11 @@ static void confirm(struct model *m)
 
 static void come(struct model *m, struct robot *r)
 {
+    bool was_wanted = r->wanted;
     r->wanted = r->waiting = true;
     r->had = ++m->next_had;
     r->owner = (int)(random_bits(&m->seed) % ROBOTS);
+    assert_int_equal(bus_channels_wanted(m->c, ids[r - m->robots]), was_wanted);
     assert_int_equal(bus_channels_join(m->c, ids[r - m->robots], r->had, &owners[r->owner], attached), 0);
 }
 
@@ -389,6 +409,7 @@ int main(void)
         CASE(robots_are_apart),
         CASE(forgotten_owner_is_not_told),
         CASE(lost_link),
+        CASE(wanted),
         CASE(odd_ids),
         cmocka_unit_test(random_robots),
     };
