@@ -262,6 +262,7 @@ void agent_tick(struct agent *a, int64_t now_ms)
 
 void agent_set_interval(struct agent *a, int64_t interval_ms)
 {
+    a->next_ms += interval_ms - a->config.interval_ms;
     a->config.interval_ms = interval_ms;
 }
 

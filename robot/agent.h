@@ -44,7 +44,7 @@ void agent_closed(struct agent *a);
 void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms);
 void agent_tick(struct agent *a, int64_t now_ms); /* every 50 ms or so: it is the main loop's sign of life */
 
-void agent_set_interval(struct agent *a, int64_t interval_ms); /* from the next telemetry on */
+void agent_set_interval(struct agent *a, int64_t interval_ms); /* counted from the last telemetry */
 struct agent_stats agent_stats(const struct agent *a);
 
 #endif

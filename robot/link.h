@@ -2,8 +2,8 @@
  * The connection to the relay: connects, keeps it alive, connects again. It is also the main loop
  * of the program (libwebsockets' own), so all events come in the thread that is in link_run().
  *
- * Each address of the relay's host gets 2 s, and so does the relay's answer. A relay that leaves pings unanswered for 3 s counts as
- * gone. No WebSocket extension is offered. It logs what happens to the connection.
+ * Each address of the relay's host gets 2 s, and so does the relay's answer. A relay that leaves pings unanswered for 3
+ * s counts as gone. No WebSocket extension is offered. It logs what happens to the connection.
  */
 #ifndef TELERELAY_ROBOT_LINK_H
 #define TELERELAY_ROBOT_LINK_H

@@ -206,8 +206,8 @@ static void keeps_its_schedule(void **state)
     agent_tick(r->agent, 60050);
     assert_int_equal(r->n_sent, 5);
     agent_set_interval(r->agent, 100);
-    agent_tick(r->agent, 63000);
-    agent_tick(r->agent, 63100);
+    agent_tick(r->agent, 60100);
+    agent_tick(r->agent, 60200);
     assert_int_equal(r->n_sent, 7);
     agent_closed(r->agent);
     agent_tick(r->agent, 90000);
