@@ -2,15 +2,15 @@
 
 int64_t backoff_next(struct backoff *b, double chance)
 {
-    int64_t middle = 200;
+    double middle = 200;
+    double spread = b->failures == 0 ? 0.5 : 0.25; /* the first one is when all robots of a relay come */
 
-    for (unsigned i = 0; i < b->failures && middle < BACKOFF_CAP_MS; i++)
+    for (unsigned i = 0; i < b->failures; i++)
         middle *= 2;
-    if (middle < BACKOFF_CAP_MS)
-        b->failures++;
-    int64_t ms = (int64_t)((double)middle * (0.5 + chance));
-
-    return ms < BACKOFF_CAP_MS ? ms : BACKOFF_CAP_MS - (int64_t)(chance * 1000);
+    if (middle >= BACKOFF_CAP_MS)
+        return (int64_t)(BACKOFF_CAP_MS * (0.8 + 0.2 * chance));
+    b->failures++;
+    return (int64_t)(middle * (1 - spread + 2 * spread * chance));
 }
 
 int64_t backoff_replaced(struct backoff *b, double chance)

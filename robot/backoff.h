@@ -1,6 +1,6 @@
 /*
- * How long to wait before the next attempt to connect: 100–300 ms first, then doubling up to 5 s,
- * always with jitter, so that the robots of a relay that went away do not all come back at once.
+ * How long to wait before the next attempt to connect: 100–300 ms first, then 300–500 and doubling
+ * up to 4–5 s, always with jitter, so that the robots of a relay that went away do not all come back at once.
  * Pure: chance comes in.
  */
 #ifndef TELERELAY_ROBOT_BACKOFF_H
