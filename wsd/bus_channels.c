@@ -9,8 +9,8 @@ enum state { JOINING, JOINED, LEAVING };
 struct channel {
     char id[MSG_DEVICE_ID_MAX + 1];
     enum state state;
-    bool wanted;   /* a robot is here */
-    bool waiting;  /* tell `joined` once it is */
+    bool wanted;  /* a robot is here */
+    bool waiting; /* tell `joined` once it is */
     uint64_t had;
     void *owner;
     bus_attach_cb *cb;

@@ -17,15 +17,14 @@
 #define PREPARE_MS    1000   /* from connecting to usable */
 #define TICK_S        0.05
 #define STOPPED_MS    250 /* between two ticks: it was this process that stood still, not Redis */
-#define GOOD_RTT_MS   50 /* a slower answer says too little about Redis' clock */
-#define SUBSCRIPTIONS 2  /* tr/pres and tr/relay/INSTANCE */
+#define GOOD_RTT_MS   50  /* a slower answer says too little about Redis' clock */
+#define SUBSCRIPTIONS 2   /* tr/pres and tr/relay/INSTANCE */
 #define SHA_LEN       40
 #define ARGS_MAX      8
 
 static const char *const script_text[BUS_SCRIPTS] = {
-    [BUS_SCRIPT_ATTACH] = script_attach,     [BUS_SCRIPT_DETACH] = script_detach,
-    [BUS_SCRIPT_BEAT] = script_beat,         [BUS_SCRIPT_COMMAND] = script_command,
-    [BUS_SCRIPT_SNAPSHOT] = script_snapshot, [BUS_SCRIPT_LEAVE] = script_leave,
+    [BUS_SCRIPT_ATTACH] = script_attach,   [BUS_SCRIPT_DETACH] = script_detach,     [BUS_SCRIPT_BEAT] = script_beat,
+    [BUS_SCRIPT_COMMAND] = script_command, [BUS_SCRIPT_SNAPSHOT] = script_snapshot, [BUS_SCRIPT_LEAVE] = script_leave,
 };
 
 struct entry {

@@ -652,9 +652,8 @@ static bool within_limit(struct hub *h, struct session *s, const struct msg *m, 
     bool robot = s->from == MSG_FROM_ROBOT;
     if (m != NULL && relay_is_zero_motion(m) && (s->moving & motion_bit(m->type)) != 0)
         return true;
-    enum limit_verdict verdict =
-        limit_take(&s->limit, robot ? conf->robot_rate : conf->website_rate,
-                   robot ? conf->robot_burst : conf->website_burst, clock_mono_ms());
+    enum limit_verdict verdict = limit_take(&s->limit, robot ? conf->robot_rate : conf->website_rate,
+                                            robot ? conf->robot_burst : conf->website_burst, clock_mono_ms());
     if (verdict == LIMIT_OK)
         return true;
     h->metrics->messages_rate_limited_total++;

@@ -12,14 +12,14 @@ static size_t put(char *out, size_t cap, size_t at, const char *relay, const str
 {
     if (at >= cap)
         return at;
-    int n = snprintf(out + at, cap - at,
-                     "# HELP telerelay_wsd_%s %s\n# TYPE telerelay_wsd_%s %s\ntelerelay_wsd_%s{relay=\"%s\"} %" PRIu64 "\n",
-                     l->name, l->help, l->name, l->kind, l->name, relay, l->value);
+    int n =
+        snprintf(out + at, cap - at,
+                 "# HELP telerelay_wsd_%s %s\n# TYPE telerelay_wsd_%s %s\ntelerelay_wsd_%s{relay=\"%s\"} %" PRIu64 "\n",
+                 l->name, l->help, l->name, l->kind, l->name, relay, l->value);
     return at + (n > 0 ? (size_t)n : 0);
 }
 
-size_t metrics_render(char *out, size_t cap, const char *relay, const struct metrics *m,
-                      const struct metrics_gauges *g)
+size_t metrics_render(char *out, size_t cap, const char *relay, const struct metrics *m, const struct metrics_gauges *g)
 {
     const struct line lines[] = {
 #define METRICS_LINE(name, help) {#name, help, "counter", m->name},

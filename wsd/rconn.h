@@ -17,9 +17,9 @@ struct ev_loop;
 struct redisReply;
 
 struct rconn_handlers {
-    void (*opened)(void *ctx);                                 /* connected: send now */
-    void (*reply)(void *ctx, const struct redisReply *reply);  /* may call rconn_close */
-    void (*closed)(void *ctx, const char *why);                /* by the other side; already closed */
+    void (*opened)(void *ctx);                                /* connected: send now */
+    void (*reply)(void *ctx, const struct redisReply *reply); /* may call rconn_close */
+    void (*closed)(void *ctx, const char *why);               /* by the other side; already closed */
 };
 
 struct rconn *rconn_create(struct ev_loop *loop, const struct rconn_handlers *handlers, void *ctx);

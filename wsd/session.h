@@ -25,33 +25,37 @@ enum session_close {
 /* All zero until ws.c has filled it. Small: ten thousand idle ones are normal. */
 struct session {
     struct lws *wsi;
-    enum msg_sender from;  /* MSG_FROM_WEBSITE or MSG_FROM_ROBOT */
-    struct robot *robot;   /* a robot's place in the hub; NULL for a website, or once replaced */
+    enum msg_sender from; /* MSG_FROM_WEBSITE or MSG_FROM_ROBOT */
+    struct robot *robot;  /* a robot's place in the hub; NULL for a website, or once replaced */
 
     /* the hub's */
     struct session *prev, *next; /* websites */
     bool listed;                 /* has been told who is online */
     bool greeted;
-    uint8_t moving;              /* a bit per kind of motion: the last one it sent was not zero */
+    uint8_t moving; /* a bit per kind of motion: the last one it sent was not zero */
     struct limit limit;
 
     /* ws.c's */
     struct outq q;
-    bool opened;                 /* the hub knows it */
-    bool dirty;                  /* on the list of those with something to send */
-    bool watched;                /* on the list of those with a deadline */
-    bool ended;                  /* being closed: nothing from it counts any more */
-    uint16_t rx_fragments;       /* WebSocket frames of the message so far */
-    bool close_sent;             /* the close frame is on its way */
-    uint16_t close_code;         /* not 0: close once the queue is empty */
+    bool opened;           /* the hub knows it */
+    bool dirty;            /* on the list of those with something to send */
+    bool watched;          /* on the list of those with a deadline */
+    bool ended;            /* being closed: nothing from it counts any more */
+    uint16_t rx_fragments; /* WebSocket frames of the message so far */
+    bool close_sent;       /* the close frame is on its way */
+    uint16_t close_code;   /* not 0: close once the queue is empty */
     uint32_t rx_len, rx_cap;
-    char *rx;                    /* a message that came in pieces */
+    char *rx; /* a message that came in pieces */
     struct session *next_dirty;
     struct session *watch_prev, *watch_next;
-    int64_t rx_since_ms;         /* when the message in `rx` began; 0: none */
-    int64_t behind_since_ms;     /* since when something has been waiting for the peer; 0: nothing is */
-    int64_t blocked_since_ms;    /* since when it has taken nothing; only while behind */
-    int64_t close_by_ms;         /* when closing has to be over; 0: not closing */
+    struct session *life_prev, *life_next; /* all sessions, the one to look at next first */
+    int64_t look_ms;                       /* when to see whether it is alive */
+    int64_t heard_ms;                      /* when it last said anything, be it a pong */
+    int64_t pinged_ms;                     /* when it was last asked to */
+    int64_t rx_since_ms;                   /* when the message in `rx` began; 0: none */
+    int64_t behind_since_ms;               /* since when something has been waiting for the peer; 0: nothing is */
+    int64_t blocked_since_ms;              /* since when it has taken nothing; only while behind */
+    int64_t close_by_ms;                   /* when closing has to be over; 0: not closing */
 };
 
 #endif

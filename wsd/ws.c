@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "wsd/hub.h"
+#include "wsd/listen.h"
 #include "wsd/relay.h"
 
 #include <errno.h>
@@ -12,24 +13,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
-#define SEND_BUFFER    32768 /* bytes in the kernel per connection: a blocked peer holds little */
-#define RX_BUFFER      256   /* bytes per connection; longer messages come in pieces, which are joined */
-#define RX_FIRST       1024u /* bytes, first allocation for a message in pieces */
-#define SLOW_MS        100   /* behind for longer: telemetry is thinned to the latest */
-#define CLOSE_MS       2000  /* for the peer to take the close frame */
-#define TICK_S         0.1
-#define STOPPED_MS     500  /* between two ticks: it was this process that stood still, not its peers */
-#define HEADER_MAX     4096 /* bytes of all headers of a request */
-#define HANDSHAKE_S    5
-#define LWS_LOG_PER_S  10
-#define RESERVED_FDS   64u /* beside connections: log, Redis, listening, loop */
+#define SEND_BUFFER   32768 /* bytes in the kernel per connection: a blocked peer holds little */
+#define RX_BUFFER     256   /* bytes per connection; longer messages come in pieces, which are joined */
+#define RX_FIRST      1024u /* bytes, first allocation for a message in pieces */
+#define SLOW_MS       100   /* behind for longer: telemetry is thinned to the latest */
+#define CLOSE_MS      2000  /* for the peer to take the close frame */
+#define TICK_S        0.1
+#define STOPPED_MS    500  /* between two ticks: it was this process that stood still, not its peers */
+#define HEADER_MAX    4096 /* bytes of all headers of a request */
+#define HANDSHAKE_S   5
+#define LOOK_MS       500 /* between two looks whether a peer is alive */
+#define LWS_LOG_PER_S 10
 
 struct ws {
     struct ev_loop *loop;
@@ -39,14 +39,14 @@ struct ws {
     struct lws_context *lws;
     struct session *dirty;   /* with something to send */
     struct session *watched; /* with a deadline */
+    struct session *life;    /* all, in the order in which to see whether they are alive */
     unsigned connections;    /* of any state, upgraded or not */
     unsigned max_connections;
     bool draining;
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" when TCP */
     ev_timer tick;
-    int64_t ticked_ms;       /* monotonic */
+    int64_t ticked_ms; /* monotonic */
     struct outq_counts expired;
-    lws_retry_bo_t keep_alive;
     uint8_t gather[FRAME_SEGMENT]; /* messages joined for one write */
 };
 
@@ -114,8 +114,7 @@ enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, s
         mark_dirty(w, s);
         ws_flush(w);
     }
-    bool slow = s->behind_since_ms != 0 &&
-                (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
+    bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
     enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
     mark_dirty(w, s);
     return result;
@@ -243,6 +242,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
     const struct conf_wsd *conf = &w->conf->wsd;
     bool frame_ends = lws_remaining_packet_payload(s->wsi) == 0;
     bool ends = lws_is_final_fragment(s->wsi) != 0;
+    s->heard_ms = clock_mono_ms();
     if (s->ended)
         return;
     size_t max = relay_message_max(conf, s->from);
@@ -261,7 +261,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
         return;
     }
     if (s->rx_since_ms == 0) {
-        s->rx_since_ms = clock_mono_ms();
+        s->rx_since_ms = s->heard_ms;
         watch(w, s);
     }
     if (frame_ends && ++s->rx_fragments > conf->fragments) {
@@ -277,6 +277,49 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
     if (ends) {
         hub_message(w->hub, s, s->rx ? s->rx : "", s->rx_len);
         end_message(s);
+    }
+}
+
+/* --- signs of life ------------------------------------------------------------------------- */
+
+/*
+ * libwebsockets can ping by itself, but keeps a sorted list of deadlines that it walks for every
+ * connection: with 10,000 of them that alone takes a processor. Here all have the same interval, so
+ * a queue does.
+ */
+static void look_later(struct ws *w, struct session *s, int64_t now)
+{
+    s->look_ms = now + LOOK_MS;
+    DL_APPEND2(w->life, s, life_prev, life_next);
+}
+
+static int send_ping(struct session *s, int64_t now)
+{
+    unsigned char frame[] = {0x89, 1, 'p'}; /* libwebsockets hides pongs without a payload */
+    s->pinged_ms = now;
+    return lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
+/* A website that is behind does not get the ping; it has its own deadline. -1: gone. */
+static int look(const struct conf_wsd *conf, struct session *s, int64_t now)
+{
+    int64_t silent = now - s->heard_ms;
+    bool behind = s->behind_since_ms != 0 || lws_partial_buffered(s->wsi);
+    if (silent + LOOK_MS > (int64_t)conf->hangup_s * 1000 && (!behind || s->from == MSG_FROM_ROBOT))
+        return -1;
+    if (behind || silent < (int64_t)conf->ping_s * 1000 - LOOK_MS || now - s->pinged_ms < (int64_t)conf->ping_s * 1000)
+        return 0;
+    return send_ping(s, now);
+}
+
+static void look_at_all(struct ws *w, int64_t now)
+{
+    struct session *s;
+    while ((s = w->life) != NULL && s->look_ms <= now) {
+        DL_DELETE2(w->life, s, life_prev, life_next);
+        look_later(w, s, now);
+        if (!s->ended && look(&w->conf->wsd, s, now) != 0)
+            kill_soon(w, s);
     }
 }
 
@@ -325,8 +368,7 @@ static int on_upgrade(struct ws *w, struct lws *wsi)
     if (n <= 0 || !relay_path_valid(path, (size_t)n))
         return refuse(w, wsi, HTTP_STATUS_NOT_FOUND, NULL);
     if (read_query(wsi, device_id) == REQUEST_BAD)
-        return refuse(w, wsi, HTTP_STATUS_BAD_REQUEST,
-                      "device_id must be 1 to 64 letters, digits, '_', '.' or '-'");
+        return refuse(w, wsi, HTTP_STATUS_BAD_REQUEST, "device_id must be 1 to 64 letters, digits, '_', '.' or '-'");
     if (w->draining)
         return refuse(w, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "this relay is shutting down");
     return 0;
@@ -347,6 +389,8 @@ static int on_established(struct ws *w, struct lws *wsi, struct session *s)
     if (kind == REQUEST_BAD)
         return -1;
     s->opened = true;
+    s->heard_ms = clock_mono_ms();
+    look_later(w, s, s->heard_ms);
     return hub_opened(w->hub, s, kind == REQUEST_ROBOT ? device_id : NULL);
 }
 
@@ -358,6 +402,7 @@ static void on_closed(struct ws *w, struct session *s)
     s->ended = true;
     unmark_dirty(w, s);
     unwatch(w, s);
+    DL_DELETE2(w->life, s, life_prev, life_next);
     end_message(s);
     outq_clear(&s->q);
     hub_closed(w->hub, s);
@@ -396,6 +441,9 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return on_established(w, wsi, s);
     case LWS_CALLBACK_RECEIVE:
         on_receive(w, s, in, len);
+        return 0;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        s->heard_ms = clock_mono_ms();
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(w, s);
@@ -452,6 +500,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
         return;
     DL_FOREACH_SAFE2 (w->watched, s, next, watch_next)
         check_deadlines(w, s, now);
+    look_at_all(w, now);
     /* libwebsockets leaves its timer at the first deadline that it knew, be it 30 s away, when an earlier
      * one comes up (pings, handshakes). It looks at all of them when it is woken. */
     lws_cancel_service(w->lws);
@@ -479,65 +528,24 @@ static void on_lws_log(int level, const char *line)
         log_warn("libwebsockets", log_str("text", text));
 }
 
-/* A socket that a killed relay left behind is removed; one that answers is another relay's. */
-static int claim_unix_path(const char *path, char *why, size_t why_cap)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    struct stat st;
-    if (strlen(path) >= sizeof(addr.sun_path)) {
-        snprintf(why, why_cap, "%s is longer than %zu bytes", path, sizeof(addr.sun_path) - 1);
-        return -1;
-    }
-    memcpy(addr.sun_path, path, strlen(path));
-    if (lstat(path, &st) != 0)
-        return 0;
-    int fd = S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
-    if (fd < 0) {
-        snprintf(why, why_cap, "%s exists and is no socket", path);
-        return -1;
-    }
-    int rc = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
-    close(fd);
-    if (rc == 0) {
-        snprintf(why, why_cap, "%s is in use by another process", path);
-        return -1;
-    }
-    unlink(path);
-    return 0;
-}
-
-static unsigned connection_limit(const struct conf *conf)
-{
-    struct rlimit files = {0};
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max < 1000000 ? files.rlim_max : 1000000;
-    setrlimit(RLIMIT_NOFILE, &files);
-    unsigned most = (unsigned)(files.rlim_cur / 10 * 9);
-    most = most > RESERVED_FDS ? most - RESERVED_FDS : 1;
-    unsigned wanted = (unsigned)conf->wsd.max_connections;
-    return wanted == 0 || wanted > most ? most : wanted;
-}
-
 static int listen_on(struct ws *w, char *why, size_t why_cap)
 {
+    static const lws_retry_bo_t no_pings = {.secs_since_valid_ping = 1}; /* no hang-up time: none at all */
     static void *loops[1];
     const char *path = NULL;
     char host[64];
     int port = 0;
     if (conf_parse_address(w->conf->wsd.listen, &path, host, &port) != 0 ||
-        (path != NULL && claim_unix_path(path, why, why_cap) != 0))
+        (path != NULL && listen_claim_path(path, why, why_cap) != 0))
         return -1;
     loops[0] = w->loop;
-    w->keep_alive.secs_since_valid_ping = (uint16_t)w->conf->wsd.ping_s;
-    w->keep_alive.secs_since_valid_hangup = (uint16_t)w->conf->wsd.hangup_s;
     struct lws_context_creation_info info = {
         .port = port,
         .iface = path ? path : host,
         .protocols = protocols,
         .user = w,
         .foreign_loops = loops,
-        .retry_and_idle_policy = &w->keep_alive,
-        .fd_limit_per_thread = w->max_connections + RESERVED_FDS,
+        .retry_and_idle_policy = &no_pings,
         .pt_serv_buf_size = 4096,
         .max_http_header_data = HEADER_MAX,
         .timeout_secs = HANDSHAKE_S,
@@ -558,8 +566,8 @@ static int listen_on(struct ws *w, char *why, size_t why_cap)
     return 0;
 }
 
-struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metrics *metrics, struct hub *hub,
-                     char *why, size_t why_cap)
+struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metrics *metrics, struct hub *hub, char *why,
+                     size_t why_cap)
 {
     struct ws *w = calloc(1, sizeof(*w));
     if (w == NULL) {
@@ -570,7 +578,7 @@ struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metri
     w->conf = conf;
     w->metrics = metrics;
     w->hub = hub;
-    w->max_connections = connection_limit(conf);
+    w->max_connections = listen_connection_limit(conf);
     if (listen_on(w, why, why_cap) != 0) {
         free(w);
         return NULL;

@@ -13,8 +13,8 @@ struct hub;
 struct ev_loop;
 
 /* Listens on conf->wsd.listen. NULL with a reason. conf, metrics and hub must outlive it. */
-struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metrics *metrics, struct hub *hub,
-                     char *why, size_t why_cap);
+struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metrics *metrics, struct hub *hub, char *why,
+                     size_t why_cap);
 void ws_destroy(struct ws *w); /* takes NULL; closes what is left */
 
 /* Queues a frame (takes its own reference). It is sent before the loop blocks. */
