@@ -58,4 +58,9 @@ struct session {
     int64_t close_by_ms;                   /* when closing has to be over; 0: not closing */
 };
 
+/* A message that comes in pieces: add one (the caller has checked that the message stays within max bytes; -1: out
+ * of memory), and forget it. */
+int session_rx_join(struct session *s, const char *piece, size_t len, size_t max);
+void session_rx_end(struct session *s);
+
 #endif

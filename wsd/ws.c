@@ -21,7 +21,6 @@
 
 #define SEND_BUFFER   32768 /* bytes in the kernel per connection: a blocked peer holds little */
 #define RX_BUFFER     256   /* bytes per connection; longer messages come in pieces, which are joined */
-#define RX_FIRST      1024u /* bytes, first allocation for a message in pieces */
 #define SLOW_MS       100   /* behind for longer: telemetry is thinned to the latest */
 #define CLOSE_MS      2000  /* for the peer to take the close frame */
 #define TICK_S        0.1
@@ -207,36 +206,6 @@ static int on_writable(struct ws *w, struct session *s)
 
 /* --- receiving ----------------------------------------------------------------------------- */
 
-static void end_message(struct session *s)
-{
-    free(s->rx);
-    s->rx = NULL;
-    s->rx_len = s->rx_cap = 0;
-    s->rx_fragments = 0;
-    s->rx_since_ms = 0;
-}
-
-static int join(struct session *s, const char *piece, size_t len, size_t max)
-{
-    size_t need = s->rx_len + len;
-    if (need > s->rx_cap) {
-        size_t cap = s->rx_cap ? s->rx_cap * 2u : RX_FIRST;
-        while (cap < need)
-            cap *= 2;
-        if (cap > max)
-            cap = max;
-        char *rx = realloc(s->rx, cap);
-        if (rx == NULL)
-            return -1;
-        s->rx = rx;
-        s->rx_cap = (uint32_t)cap;
-    }
-    if (len > 0)
-        memcpy(s->rx + s->rx_len, piece, len);
-    s->rx_len += (uint32_t)len;
-    return 0;
-}
-
 static void on_receive(struct ws *w, struct session *s, const char *piece, size_t len)
 {
     const struct conf_wsd *conf = &w->conf->wsd;
@@ -247,7 +216,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
         return;
     size_t max = relay_message_max(conf, s->from);
     if (s->rx_len + len > max || lws_remaining_packet_payload(s->wsi) > max - s->rx_len - len) {
-        end_message(s);
+        session_rx_end(s);
         hub_bad_message(w->hub, s, MSG_TOO_LARGE, NULL);
         return;
     }
@@ -265,18 +234,18 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
         watch(w, s);
     }
     if (frame_ends && ++s->rx_fragments > conf->fragments) {
-        end_message(s);
+        session_rx_end(s);
         hub_bad_message(w->hub, s, MSG_TOO_LARGE, "too many fragments");
         return;
     }
-    if (join(s, piece, len, max) != 0) {
-        end_message(s);
+    if (session_rx_join(s, piece, len, max) != 0) {
+        session_rx_end(s);
         hub_bad_message(w->hub, s, MSG_TOO_LARGE, "out of memory");
         return;
     }
     if (ends) {
         hub_message(w->hub, s, s->rx ? s->rx : "", s->rx_len);
-        end_message(s);
+        session_rx_end(s);
     }
 }
 
@@ -403,7 +372,7 @@ static void on_closed(struct ws *w, struct session *s)
     unmark_dirty(w, s);
     unwatch(w, s);
     DL_DELETE2(w->life, s, life_prev, life_next);
-    end_message(s);
+    session_rx_end(s);
     outq_clear(&s->q);
     hub_closed(w->hub, s);
     unmark_dirty(w, s); /* whatever the hub still had to say */

@@ -1,0 +1,283 @@
+#include "wsd/hub_internal.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "wsd/relay.h"
+#include "wsd/ws.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UPDATE_MAX 8192u /* telemetry_update with every metric at its longest */
+
+/* --- messages of websites ------------------------------------------------------------------ */
+
+/* What an ack or error needs once the bus has answered. */
+struct sent_command {
+    bool addressed;
+    char type[33];
+    char id[MSG_COMMAND_ID_MAX + 1];
+    char text[96];
+};
+
+static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
+{
+    struct hub *h = ctx;
+    struct sent_command *c = token;
+    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_EXPIRED)
+        h->metrics->commands_expired_total++;
+    else if (robots == 0)
+        h->metrics->commands_no_robot_total++;
+    if (owner == NULL) {
+        /* The website is gone; nobody to tell. */
+    } else if (result == BUS_SENT_EXPIRED) {
+        hub_send_error(h, owner, MSG_EXPIRED, "the command waited too long and was dropped", c->type, c->id);
+    } else if (result == BUS_SENT_UNKNOWN) {
+        hub_send_error(h, owner, MSG_EXPIRED, "Redis did not answer in time; the command is dropped when it is too old",
+                       c->type, c->id);
+    } else if (c->addressed && robots == 0) {
+        hub_send_error(h, owner, MSG_NO_ROBOT, NULL, c->type, c->id);
+    } else {
+        struct msg_ack ack = {c->type, c->id[0] ? c->id : NULL, c->text, robots, clock_wall_us()};
+        hub_send_ack(h, owner, &ack);
+    }
+    free(c);
+}
+
+static void forward_command(struct hub *h, struct session *s, const struct msg *m)
+{
+    char buf[SMALL_TEXT];
+    struct jsonw w;
+    struct sent_command *c = calloc(1, sizeof(*c));
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_command(&w, m, clock_wall_us());
+    if (c == NULL || w.overflow) {
+        free(c);
+        hub_send_error(h, s, MSG_NO_ROBOT, "out of memory; the command was not sent", m->type_name, m->id);
+        return;
+    }
+    int n = snprintf(c->text, sizeof(c->text), "Command received: ");
+    msg_describe(c->text + n, sizeof(c->text) - (size_t)n, m);
+    snprintf(c->type, sizeof(c->type), "%s", m->type_name);
+    snprintf(c->id, sizeof(c->id), "%s", m->id ? m->id : "");
+    c->addressed = m->device_id != NULL;
+    struct bus_command command = {.device_id = m->device_id,
+                                  .type = m->type,
+                                  .ttl_ms = relay_command_route(&h->conf->wsd, m->type).ttl_ms,
+                                  .json = w.buf,
+                                  .len = w.len};
+    if (bus_send(h->bus, &command, s, c, on_command_sent) != 0) {
+        free(c);
+        hub_send_error(h, s, MSG_NO_ROBOT, "this relay has lost Redis; the command was not sent", m->type_name, m->id);
+    }
+}
+
+/* --- messages of robots -------------------------------------------------------------------- */
+
+/* A sample on its way into Redis: the message for the websites is ready but for its time. */
+struct pending {
+    struct bus_sample sample;
+    char device_id[MSG_DEVICE_ID_MAX + 1];
+    char id[MSG_COMMAND_ID_MAX + 1];
+    int64_t time_ms; /* as written at `time_at` */
+    size_t time_at;
+    size_t len;
+    char text[]; /* telemetry_update, then the metrics alone */
+};
+
+static void on_stored(void *ctx, void *owner, struct bus_sample *sample, int64_t time_ms, const char *why)
+{
+    struct hub *h = ctx;
+    struct pending *p = (struct pending *)sample;
+    struct session *s = owner;
+    if (why != NULL) {
+        char text[160];
+        h->metrics->samples_refused_total++;
+        snprintf(text, sizeof(text), "telemetry could not be stored: %s", why);
+        if (s != NULL)
+            hub_send_error(h, s, MSG_NOT_STORED, text, "telemetry", p->id);
+        free(p);
+        return;
+    }
+    h->metrics->samples_stored_total++;
+    if (time_ms != p->time_ms) {
+        char stamp[CLOCK_RFC3339_MS_LEN + 1];
+        clock_format_ms(stamp, time_ms);
+        memcpy(p->text + p->time_at, stamp, CLOCK_RFC3339_MS_LEN);
+    }
+    bus_publish(h->bus, BUS_TELEMETRY, p->device_id, p->text, p->len);
+    if (s != NULL) {
+        struct msg_ack ack = {"telemetry", p->id[0] ? p->id : NULL, "Telemetry data received and saved", -1,
+                              clock_wall_us()};
+        hub_send_ack(h, s, &ack);
+    }
+    free(p);
+}
+
+static struct pending *prepare_sample(const struct robot *r, const struct msg *m)
+{
+    static_assert(offsetof(struct pending, sample) == 0, "on_stored casts");
+    char metrics[UPDATE_MAX], update[UPDATE_MAX];
+    struct jsonw mw, uw;
+    int64_t now = clock_wall_ms();
+    int64_t time_ms = relay_sample_time(m, now);
+    int64_t shown_ms = time_ms > 0 ? time_ms : now;
+    jsonw_init(&mw, metrics, sizeof(metrics));
+    msg_put_metrics(&mw, m);
+    jsonw_init(&uw, update, sizeof(update));
+    size_t time_at = msg_put_telemetry_update(&uw, r->id, r->name, mw.buf, mw.len, shown_ms);
+    struct pending *p = mw.overflow || uw.overflow ? NULL : malloc(sizeof(*p) + uw.len + mw.len);
+    if (p == NULL)
+        return NULL;
+    memcpy(p->device_id, r->id, sizeof(p->device_id));
+    snprintf(p->id, sizeof(p->id), "%s", m->id ? m->id : "");
+    p->time_ms = shown_ms;
+    p->time_at = time_at;
+    p->len = uw.len;
+    memcpy(p->text, update, uw.len);
+    memcpy(p->text + uw.len, metrics, mw.len);
+    p->sample = (struct bus_sample){p->device_id, time_ms, p->text + uw.len, mw.len};
+    return p;
+}
+
+static void store_telemetry(struct hub *h, struct session *s, const struct msg *m)
+{
+    struct robot *r = s->robot;
+    if (m->device_name != NULL && m->device_name[0] != '\0' && strcmp(m->device_name, r->name) != 0) {
+        snprintf(r->name, sizeof(r->name), "%s", m->device_name);
+        bus_set_name(h->bus, r->id, r->name);
+    }
+    struct pending *p = prepare_sample(r, m);
+    if (p != NULL && bus_store(h->bus, &p->sample, s, on_stored) == 0)
+        return;
+    h->metrics->samples_refused_total++;
+    hub_send_error(h, s, MSG_NOT_STORED,
+                   p ? "telemetry could not be stored: this relay has lost Redis" : "out of memory", m->type_name,
+                   m->id);
+    free(p);
+}
+
+static void publish_status(struct hub *h, struct session *s, const struct msg *m)
+{
+    char buf[UPDATE_MAX];
+    struct jsonw w;
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_robot_status(&w, m, s->robot->id, clock_wall_us());
+    if (w.overflow || bus_publish(h->bus, BUS_STATUS, s->robot->id, w.buf, w.len) != 0)
+        hub_send_error(h, s, MSG_NOT_STORED, "this relay has lost Redis; the status was not passed on", m->type_name,
+                       m->id);
+}
+
+static void publish_video(struct hub *h, struct session *s, const struct msg *m)
+{
+    size_t cap = m->frame_data_len + SMALL_TEXT;
+    char *buf = malloc(cap);
+    struct jsonw w;
+    jsonw_init(&w, buf, buf ? cap : 0);
+    if (buf != NULL)
+        msg_put_video_frame(&w, m, s->robot->id, clock_wall_us());
+    if (buf == NULL || w.overflow || bus_publish(h->bus, BUS_VIDEO, s->robot->id, w.buf, w.len) != 0) {
+        hub_send_error(h, s, MSG_NOT_STORED, "the frame was not passed on", m->type_name, m->id);
+    } else {
+        struct msg_ack ack = {m->type_name, m->id, "Video frame received", -1, clock_wall_us()};
+        hub_send_ack(h, s, &ack);
+    }
+    free(buf);
+}
+
+/* --- what peers say ------------------------------------------------------------------------ */
+
+static uint8_t motion_bit(enum msg_type type)
+{
+    return (uint8_t)(type == MSG_CAMERA_MOVE ? 2 : 1);
+}
+
+/* True when the message may be handled. A motion that stops always may: it ends a motion that was accepted. */
+static bool within_limit(struct hub *h, struct session *s, const struct msg *m, const struct msg_fault *fault)
+{
+    const struct conf_wsd *conf = &h->conf->wsd;
+    bool robot = s->from == MSG_FROM_ROBOT;
+    if (m != NULL && relay_is_zero_motion(m) && (s->moving & motion_bit(m->type)) != 0)
+        return true;
+    enum limit_verdict verdict = limit_take(&s->limit, robot ? conf->robot_rate : conf->website_rate,
+                                            robot ? conf->robot_burst : conf->website_burst, clock_mono_ms());
+    if (verdict == LIMIT_OK)
+        return true;
+    h->metrics->messages_rate_limited_total++;
+    hub_send_error(h, s, MSG_RATE_LIMITED, NULL, m ? m->type_name : fault->original_type, m ? m->id : fault->id);
+    if (verdict == LIMIT_FLOOD) {
+        h->metrics->connections_flood_closed_total++;
+        log_warn("flood", log_str("from", robot ? "robot" : "website"),
+                 log_str("device_id", s->robot ? s->robot->id : ""));
+        ws_close(h->ws, s, SESSION_POLICY);
+    }
+    return false;
+}
+
+static void refuse(struct hub *h, struct session *s, const struct msg_fault *fault)
+{
+    h->metrics->messages_invalid_total++;
+    hub_send_fault(h, s, fault);
+    if (fault->code == MSG_TOO_LARGE)
+        ws_close(h->ws, s, SESSION_TOO_BIG);
+}
+
+void hub_bad_message(struct hub *h, struct session *s, enum msg_code code, const char *text)
+{
+    struct msg_fault fault = {.code = code};
+    snprintf(fault.text, sizeof(fault.text), "%s", text ? text : msg_code_text(code));
+    if (code == MSG_TOO_LARGE || within_limit(h, s, NULL, &fault)) /* the rest of it must not count as messages */
+        refuse(h, s, &fault);
+}
+
+static void handle(struct hub *h, struct session *s, const struct msg *m)
+{
+    switch (m->type) {
+    case MSG_TELEMETRY:
+        store_telemetry(h, s, m);
+        break;
+    case MSG_STATUS:
+        publish_status(h, s, m);
+        break;
+    case MSG_VIDEO_FRAME:
+        publish_video(h, s, m);
+        break;
+    default: /* the decoder lets nothing else through */
+        if (relay_is_zero_motion(m))
+            s->moving &= (uint8_t)~motion_bit(m->type);
+        else if (msg_is_move(m->type))
+            s->moving |= motion_bit(m->type);
+        forward_command(h, s, m);
+    }
+}
+
+void hub_message(struct hub *h, struct session *s, const char *text, size_t len)
+{
+    struct msg m;
+    struct msg_fault fault;
+    h->metrics->messages_received_total++;
+    if (s->from == MSG_FROM_ROBOT && s->robot == NULL)
+        return; /* replaced; its end is on the way */
+    bool long_one = relay_only_video_is_that_long(&h->conf->wsd, s->from, len);
+    if (long_one && !relay_looks_like_video(text, len)) {
+        hub_bad_message(h, s, MSG_TOO_LARGE, NULL);
+        return;
+    }
+    int rc = msg_decode(s->from, text, len, &m, &fault);
+    if (rc == 0 && long_one && m.type != MSG_VIDEO_FRAME) {
+        msg_finish(&m);
+        hub_bad_message(h, s, MSG_TOO_LARGE, NULL);
+        return;
+    }
+    if (within_limit(h, s, rc == 0 ? &m : NULL, &fault)) {
+        if (rc != 0)
+            refuse(h, s, &fault);
+        else
+            handle(h, s, &m);
+    }
+    if (rc == 0)
+        msg_finish(&m);
+}
