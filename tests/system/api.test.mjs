@@ -79,8 +79,8 @@ describe('GET /api/telemetry', () => {
         const ids = async (query) => (await ok(`/api/telemetry?device_id=robot_01${query}`)).json.items.map((item) => item.id);
         const ascending = [`${T}-0`, `${T + 1}-0`, `${T + 1}-1`];
         assert.deepEqual(await ids('&order=asc'), ascending);
-        assert.deepEqual(await ids(''), ascending.toReversed());
-        assert.deepEqual(await ids('&order=desc'), ascending.toReversed());
+        assert.deepEqual(await ids(''), [...ascending].reverse());
+        assert.deepEqual(await ids('&order=desc'), [...ascending].reverse());
         assert.deepEqual(await ids('&limit=1'), [ascending[2]]);
     });
 
@@ -147,7 +147,7 @@ describe('GET /api/telemetry', () => {
         for (const order of ['asc', 'desc']) {
             const items = await walk(`/api/telemetry?device_id=m_a,m_b&order=${order}&limit=1`);
             const expected = [1, 2, 4, 3];
-            assert.deepEqual(items.map((item) => item.battery), order === 'asc' ? expected : expected.toReversed());
+            assert.deepEqual(items.map((item) => item.battery), order === 'asc' ? expected : [...expected].reverse());
         }
     });
 
@@ -217,8 +217,8 @@ describe('walking a history that changes', () => {
                 const key = (item) => `${item.id} ${item.device_id}`;
                 assert.equal(new Set(seen.map(key)).size, seen.length, 'no sample twice');
                 const compare = (a, b) => a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : a.device_id < b.device_id ? -1 : 1;
-                const sorted = seen.toSorted(compare);
-                assert.deepEqual(seen.map(key), (order === 'asc' ? sorted : sorted.toReversed()).map(key), 'in order');
+                const sorted = [...seen].sort(compare);
+                assert.deepEqual(seen.map(key), (order === 'asc' ? sorted : [...sorted].reverse()).map(key), 'in order');
                 const keys = new Set(seen.map(key));
                 for (const device of devices) {
                     const left = new Set((await rig.redis.samples(device)).map((sample) => sample.id));
@@ -400,7 +400,7 @@ describe('devices', () => {
         await rig.redis.call('ZADD', 'tr:devices', ...names.flatMap((name, i) => [T + i, name]));
         const { json } = await ok('/api/devices');
         assert.equal(json.count, 1203);
-        assert.deepEqual(json.items.map((item) => item.device_id), json.items.map((item) => item.device_id).toSorted());
+        assert.deepEqual(json.items.map((item) => item.device_id), json.items.map((item) => item.device_id).sort());
     });
 });
 

@@ -167,10 +167,10 @@ describe('nginx', () => {
 
         it('serves HTTP/2 with the same rules', async () => {
             const ca = fs.readFileSync(path.join(stack.dir, 'tls/cert.pem'));
-            const session = http2.connect(`https://localhost:${stack.tlsPort}`, { ca, lookup: (name, options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]) });
+            const session = http2.connect(`https://127.0.0.1:${stack.tlsPort}`, { ca });
             const get = (headers) => within(new Promise((resolve, reject) => {
                 session.on('error', reject);
-                const stream = session.request(headers);
+                const stream = session.request({ ':authority': `localhost:${stack.tlsPort}`, ...headers });
                 stream.on('response', resolve);
                 stream.on('error', reject);
                 stream.resume();

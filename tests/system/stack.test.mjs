@@ -151,6 +151,22 @@ describe('stack: in the foreground', () => {
     }
 });
 
+describe('stack: interrupted', () => {
+    // At any moment: nothing may be left, whichever part was about to start.
+    for (const seen of [/^/, /pids\/wsd-1/, /pids\/nginx/, /https:/]) {
+        it(`leaves nothing when Ctrl-C comes at ${seen}`, async () => {
+            const stack = await Stack.prepare({ RELAYS: '1' });
+            const run = stack.spawn(['run']);
+            const pids = () => (fs.existsSync(path.join(stack.dir, 'pids')) ? fs.readdirSync(path.join(stack.dir, 'pids')).map((name) => `pids/${name}`).join() : '');
+            await until(() => seen.test(run.output + pids()), 30000, String(seen), 1);
+            run.kill('SIGINT');
+            await run.ended;
+            assert.deepEqual(stack.leftovers(), [], run.output);
+            await stack.close();
+        });
+    }
+});
+
 describe('stack: refusals', () => {
     let stack;
     before(async () => {
