@@ -8,12 +8,15 @@
 #include "wsd/ws.h"
 
 #include <ev.h>
+#include <libwebsockets.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define PROGRAM     "telerelay-wsd"
-#define METRICS_MAX 16384u
+#define PROGRAM       "telerelay-wsd"
+#define METRICS_MAX   16384u
+#define LWS_LOG_PER_S 10
 
 struct daemon {
     struct conf conf;
@@ -110,6 +113,26 @@ static void run(struct daemon *d)
     ev_prepare_stop(d->loop, &prepare);
 }
 
+/* libwebsockets' own log: warnings and errors, a few per second at most. */
+static void on_lws_log(int level, const char *line)
+{
+    static int64_t second;
+    static int lines;
+    int64_t now = clock_mono_ms() / 1000;
+    if (now != second) {
+        second = now;
+        lines = 0;
+    }
+    if (lines++ >= LWS_LOG_PER_S)
+        return;
+    char text[200];
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
+    if (level == LLL_ERR)
+        log_error("libwebsockets", log_str("text", text));
+    else
+        log_warn("libwebsockets", log_str("text", text));
+}
+
 static int start(struct daemon *d)
 {
     char why[256] = "out of memory";
@@ -142,6 +165,7 @@ int main(int argc, char **argv)
     d.argc = argc;
     d.argv = argv;
     log_init(PROGRAM, d.conf.wsd.name, d.conf.wsd.log_level);
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
     signal(SIGPIPE, SIG_IGN);
     int rc = start(&d);
     if (rc == 0) {

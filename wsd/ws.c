@@ -19,16 +19,16 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define SEND_BUFFER   32768 /* bytes in the kernel per connection: a blocked peer holds little */
-#define RX_BUFFER     256   /* bytes per connection; longer messages come in pieces, which are joined */
-#define SLOW_MS       100   /* behind for longer: telemetry is thinned to the latest */
-#define CLOSE_MS      2000  /* for the peer to take the close frame */
-#define TICK_S        0.1
-#define STOPPED_MS    500  /* between two ticks: it was this process that stood still, not its peers */
-#define HEADER_MAX    4096 /* bytes of all headers of a request */
-#define HANDSHAKE_S   5
-#define LOOK_MS       500 /* between two looks whether a peer is alive */
-#define LWS_LOG_PER_S 10
+#define SEND_BUFFER 32768   /* bytes in the kernel per connection: a blocked peer holds little */
+#define RX_BUFFER   256     /* bytes per connection; longer messages come in pieces, which are joined */
+#define GATHER_NS   1000000 /* telemetry is written at most this often to a connection */
+#define SLOW_MS     100     /* behind for longer: telemetry is thinned to the latest */
+#define CLOSE_MS    2000    /* for the peer to take the close frame */
+#define TICK_S      0.1
+#define STOPPED_MS  500  /* between two ticks: it was this process that stood still, not its peers */
+#define HEADER_MAX  4096 /* bytes of all headers of a request */
+#define HANDSHAKE_S 5
+#define LOOK_MS     500 /* between two looks whether a peer is alive */
 
 struct ws {
     struct ev_loop *loop;
@@ -36,7 +36,10 @@ struct ws {
     struct metrics *metrics;
     struct hub *hub;
     struct lws_context *lws;
-    struct session *dirty;   /* with something to send */
+    struct session *dirty;   /* with something to send before the loop blocks */
+    struct session *lazy;    /* with telemetry, to be sent GATHER_NS after the last that was */
+    int64_t gathered_ns;     /* when those were last sent */
+    ev_timer gathering;      /* when they are next */
     struct session *watched; /* with a deadline */
     struct session *life;    /* all, in the order in which to see whether they are alive */
     unsigned connections;    /* of any state, upgraded or not */
@@ -83,41 +86,27 @@ static void mark_dirty(struct ws *w, struct session *s)
     if (s->dirty)
         return;
     s->dirty = true;
-    s->next_dirty = w->dirty;
-    w->dirty = s;
+    DL_APPEND2(w->dirty, s, dirty_prev, dirty_next);
 }
 
-static void unmark_dirty(struct ws *w, struct session *s)
+static void mark_lazy(struct ws *w, struct session *s)
 {
-    if (!s->dirty)
+    if (s->lazy)
         return;
-    for (struct session **at = &w->dirty; *at != NULL; at = &(*at)->next_dirty) {
-        if (*at == s) {
-            *at = s->next_dirty;
-            break;
-        }
-    }
-    s->dirty = false;
+    s->lazy = true;
+    DL_APPEND2(w->lazy, s, lazy_prev, lazy_next);
+}
+
+static void unmark(struct ws *w, struct session *s)
+{
+    if (s->dirty)
+        DL_DELETE2(w->dirty, s, dirty_prev, dirty_next);
+    if (s->lazy)
+        DL_DELETE2(w->lazy, s, lazy_prev, lazy_next);
+    s->dirty = s->lazy = false;
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
-
-enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
-                         int64_t deadline_ms)
-{
-    if (s->ended)
-        return OUTQ_QUEUED; /* it goes; nothing is owed to it */
-    size_t limit = (size_t)w->conf->wsd.queue_bytes;
-    if (s->behind_since_ms == 0 && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
-        /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
-        mark_dirty(w, s);
-        ws_flush(w);
-    }
-    bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
-    enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
-    mark_dirty(w, s);
-    return result;
-}
 
 /* Outside of libwebsockets' callbacks a connection can only be ended through its loop. */
 static void kill_soon(struct ws *w, struct session *s)
@@ -185,17 +174,67 @@ static int flush_session(struct ws *w, struct session *s)
     return s->close_code != 0 && !s->close_sent ? send_close(s, s->close_code) : 0;
 }
 
+static void flush_or_kill(struct ws *w, struct session *s)
+{
+    unmark(w, s);
+    if (flush_session(w, s) != 0)
+        kill_soon(w, s);
+}
+
+/*
+ * Telemetry that follows other telemetry within GATHER_NS waits for the rest of that time and then goes
+ * out in one write: a system call costs more than all else about a message. A single one does not wait.
+ */
+static void flush_lazy(struct ws *w)
+{
+    int64_t left = w->lazy ? w->gathered_ns + GATHER_NS - clock_mono_ns() : 0;
+    if (left > 0) {
+        if (!ev_is_active(&w->gathering)) {
+            ev_timer_set(&w->gathering, (double)left / 1e9, 0.);
+            ev_timer_start(w->loop, &w->gathering);
+        }
+        return;
+    }
+    if (w->lazy != NULL)
+        w->gathered_ns = clock_mono_ns();
+    while (w->lazy != NULL)
+        flush_or_kill(w, w->lazy);
+}
+
 void ws_flush(struct ws *w)
 {
-    struct session *s;
-    while ((s = w->dirty) != NULL) {
-        w->dirty = s->next_dirty;
-        s->dirty = false;
-        if (flush_session(w, s) != 0)
-            kill_soon(w, s);
-    }
+    while (w->dirty != NULL)
+        flush_or_kill(w, w->dirty);
+    flush_lazy(w);
     w->metrics->commands_expired_total += w->expired.expired[OUTQ_COMMAND];
     memset(&w->expired, 0, sizeof(w->expired));
+}
+
+enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
+                         int64_t deadline_ms)
+{
+    if (s->ended)
+        return OUTQ_QUEUED; /* it goes; nothing is owed to it */
+    size_t limit = (size_t)w->conf->wsd.queue_bytes;
+    if (s->behind_since_ms == 0 && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
+        /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
+        flush_or_kill(w, s);
+    }
+    bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
+    enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
+    if (lane == OUTQ_TELEMETRY)
+        mark_lazy(w, s);
+    else
+        mark_dirty(w, s);
+    return result;
+}
+
+/* Only wakes the loop: it flushes before it blocks again. */
+static void on_gathered(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)timer;
+    (void)revents;
 }
 
 static int on_writable(struct ws *w, struct session *s)
@@ -369,13 +408,13 @@ static void on_closed(struct ws *w, struct session *s)
     if (s == NULL || !s->opened)
         return;
     s->ended = true;
-    unmark_dirty(w, s);
+    unmark(w, s);
     unwatch(w, s);
     DL_DELETE2(w->life, s, life_prev, life_next);
     session_rx_end(s);
     outq_clear(&s->q);
     hub_closed(w->hub, s);
-    unmark_dirty(w, s); /* whatever the hub still had to say */
+    unmark(w, s); /* whatever the hub still had to say */
     outq_clear(&s->q);
 }
 
@@ -477,26 +516,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 
 /* --- start and end ------------------------------------------------------------------------- */
 
-/* libwebsockets' own log: warnings and errors, a few per second at most. */
-static void on_lws_log(int level, const char *line)
-{
-    static int64_t second;
-    static int lines;
-    int64_t now = clock_mono_ms() / 1000;
-    if (now != second) {
-        second = now;
-        lines = 0;
-    }
-    if (lines++ >= LWS_LOG_PER_S)
-        return;
-    char text[200];
-    snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
-    if (level == LLL_ERR)
-        log_error("libwebsockets", log_str("text", text));
-    else
-        log_warn("libwebsockets", log_str("text", text));
-}
-
 static int listen_on(struct ws *w, char *why, size_t why_cap)
 {
     static const lws_retry_bo_t no_pings = {.secs_since_valid_ping = 1}; /* no hang-up time: none at all */
@@ -522,7 +541,6 @@ static int listen_on(struct ws *w, char *why, size_t why_cap)
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6 |
                    LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | (path ? LWS_SERVER_OPTION_UNIX_SOCK : 0),
     };
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
     mode_t mask = umask(0117); /* the socket is for its owner and group: nginx */
     w->lws = lws_create_context(&info);
     umask(mask);
@@ -554,6 +572,7 @@ struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metri
     }
     ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
     w->tick.data = w;
+    ev_init(&w->gathering, on_gathered);
     ev_set_priority(&w->tick, EV_MINPRI); /* what has arrived comes before what is overdue */
     ev_timer_start(loop, &w->tick);
     return w;
@@ -564,6 +583,7 @@ void ws_destroy(struct ws *w)
     if (w == NULL)
         return;
     ev_timer_stop(w->loop, &w->tick);
+    ev_timer_stop(w->loop, &w->gathering);
     lws_context_destroy(w->lws);
     if (w->unix_path[0] != '\0')
         unlink(w->unix_path);
