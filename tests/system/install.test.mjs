@@ -92,7 +92,10 @@ describe('make install', () => {
         const ended = new Promise((resolve) => nginx.on('exit', resolve));
         const get = (target, headers = {}) => within(new Promise((resolve, reject) => {
             https.get({ host: '127.0.0.1', port: tls, path: target, rejectUnauthorized: false, agent: false, headers: { Host: 'robots.example.org', ...headers } },
-                (response) => resolve(response.resume())).on('error', reject);
+                (response) => resolve(response.resume())).on('error', reject).on('upgrade', (response, socket) => {
+                socket.destroy();
+                resolve(response);
+            });
         }), 5000, target);
         try {
             const plain = { ...stack, port: http, request: stack.request };
