@@ -4,7 +4,7 @@
  * else in the relay knows that it is Redis.
  *
  * Starting something may fail at once (-1: the bus is down, or too much is under way; no callback
- * follows). Otherwise exactly one callback follows, within BUS_ANSWER_MS, from the loop and never
+ * follows). Otherwise exactly one callback follows, within BUS_UNHEALTHY_MS, from the loop and never
  * from inside the call; bus_attach has its own rule. After bus_forget(owner) callbacks come with
  * owner == NULL.
  */
@@ -19,7 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUS_ANSWER_MS    250  /* an answer that takes longer is none */
 #define BUS_PROBE_MS     250  /* between two tests whether messages come back */
 #define BUS_UNHEALTHY_MS 750  /* without one that did: the bus is down */
 #define BUS_RETRY_MS     100  /* between two attempts to connect */
@@ -89,7 +88,7 @@ struct bus_command {
     const char *json;
     size_t len;
 };
-enum bus_sent { BUS_SENT, BUS_SENT_EXPIRED, BUS_SENT_UNKNOWN /* no answer in time */ };
+enum bus_sent { BUS_SENT, BUS_SENT_EXPIRED, BUS_SENT_UNKNOWN /* the bus was lost first */ };
 /* token: as passed to bus_command; its owner frees it here. */
 typedef void bus_command_cb(void *ctx, void *owner, void *token, enum bus_sent result, int robots);
 int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *token, bus_command_cb *cb);

@@ -13,14 +13,16 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define REQUESTS_MAX  16384u /* under way; more is refused at once */
-#define PREPARE_MS    1000   /* from connecting to usable */
-#define TICK_S        0.05
-#define STOPPED_MS    250 /* between two ticks: it was this process that stood still, not Redis */
-#define GOOD_RTT_MS   50  /* a slower answer says too little about Redis' clock */
-#define SUBSCRIPTIONS 2   /* tr/pres and tr/relay/INSTANCE */
-#define SHA_LEN       40
-#define ARGS_MAX      8
+#define REQUESTS_MAX      16384u /* under way; more is refused at once */
+#define RESERVED_REQUESTS 1024u
+#define RESERVED_BYTES    (1024u * 1024u)
+#define PREPARE_MS        1000 /* from connecting to usable */
+#define TICK_S            0.05
+#define STOPPED_MS        250 /* between two ticks: it was this process that stood still, not Redis */
+#define GOOD_RTT_MS       50  /* a slower answer says too little about Redis' clock */
+#define SUBSCRIPTIONS     2   /* tr/pres and tr/relay/INSTANCE */
+#define SHA_LEN           40
+#define ARGS_MAX          8
 
 static const char *const script_text[BUS_SCRIPTS] = {
     [BUS_SCRIPT_ATTACH] = script_attach,   [BUS_SCRIPT_DETACH] = script_detach,     [BUS_SCRIPT_BEAT] = script_beat,
@@ -29,7 +31,7 @@ static const char *const script_text[BUS_SCRIPTS] = {
 
 struct entry {
     struct bus_request r;
-    bus_answer *answer; /* NULL: nobody waits, or it was told that no answer came */
+    bus_answer *answer; /* NULL: nobody waits */
     int64_t sent_ms;
 };
 
@@ -129,10 +131,16 @@ static int send_script(struct bus_link *l, enum bus_script script, const struct 
     return send_request(l, argv, 3 + n, answer, r);
 }
 
+/* What probes and signs of life need is left free, or a busy relay would take itself for cut off. */
+static bool room(const struct bus_link *l)
+{
+    return l->count < REQUESTS_MAX - RESERVED_REQUESTS && rconn_buffered(l->cmd) < RCONN_BUFFER_MAX - RESERVED_BYTES;
+}
+
 int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc, bus_answer *answer,
                   struct bus_request r)
 {
-    return l->state == UP ? send_request(l, argv, argc, answer, r) : -1;
+    return l->state == UP && room(l) ? send_request(l, argv, argc, answer, r) : -1;
 }
 
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,
@@ -167,21 +175,6 @@ static void fail_requests(struct bus_link *l)
 {
     while (l->count > 0) {
         struct entry e = pop_request(l);
-        if (e.answer != NULL)
-            e.answer(l->ctx, &e.r, NULL);
-    }
-}
-
-/* Those that Redis has not answered in time: their senders are told; the answers are still due. */
-static void expire_requests(struct bus_link *l, int64_t now)
-{
-    for (unsigned i = 0; i < l->count; i++) {
-        struct entry e = *entry_at(l, i);
-        if (now - e.sent_ms < BUS_ANSWER_MS)
-            return;
-        if (e.r.patient)
-            continue;
-        entry_at(l, i)->answer = NULL;
         if (e.answer != NULL)
             e.answer(l->ctx, &e.r, NULL);
     }
@@ -385,7 +378,6 @@ static void tick_up(struct bus_link *l, int64_t now)
         send_probe(l);
     if (now - l->beat_ms >= BUS_BEAT_MS)
         send_beat(l);
-    expire_requests(l, now);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)

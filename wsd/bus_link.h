@@ -32,10 +32,12 @@ struct bus_request {
     void *owner;            /* NULL once forgotten */
     void *token;            /* the caller's; always handed back */
     void (*callback)(void); /* the caller's, cast back by its answer function */
-    bool patient;           /* a late answer counts: only the end of the link is none */
 };
 
-/* reply NULL: none came in time, or the link was lost. Exactly once per request. */
+/*
+ * reply NULL: the link was lost first (then nobody knows whether Redis did it). Exactly once per request. What has
+ * been sent may have happened, so its answer is waited for as long as the link lives: BUS_UNHEALTHY_MS at most.
+ */
 typedef void bus_answer(void *ctx, const struct bus_request *r, const struct redisReply *reply);
 
 struct bus_link_handlers {
@@ -61,7 +63,8 @@ int64_t bus_link_clock_ms(const struct bus_link *l);
 #define BUS_ARG(text)     ((struct rconn_arg){(text), strlen(text)})
 #define BUS_ARGN(text, n) ((struct rconn_arg){(text), (n)})
 
-/* answer may be NULL: fire and forget. -1: not up, or too much is under way; no answer follows. */
+/* answer may be NULL: fire and forget. -1: not up, or too much is under way (scripts have some more room); no answer
+ * follows. */
 int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc, bus_answer *answer,
                   struct bus_request r);
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,

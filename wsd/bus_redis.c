@@ -88,7 +88,6 @@ static void on_joined(void *ctx, const char *device_id, uint64_t had, void *owne
                                BUS_ARG(had_text), BUS_ARG(most)};
     char *copy = strdup(device_id);
     struct bus_request r = request(owner, copy, (void (*)(void))cb);
-    r.patient = true; /* whatever the answer says has happened in Redis */
     if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 5, on_attached, r) == 0)
         return;
     free(copy);
@@ -150,7 +149,7 @@ static void on_stored(void *ctx, const struct bus_request *r, const redisReply *
     else if (error && strstr(reply->str, "equal or smaller") && send_sample(b, s, false, *r) == 0)
         return; /* not later than the last one stored: under the time of arrival then */
     else
-        cb(b->ctx, r->owner, s, 0, error ? reply->str : "no answer from Redis in time");
+        cb(b->ctx, r->owner, s, 0, error ? reply->str : "Redis was lost before it answered");
 }
 
 int bus_store(struct bus *b, struct bus_sample *s, void *owner, bus_store_cb *cb)

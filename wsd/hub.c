@@ -10,6 +10,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#define LIST_PART 64 /* robots told in one go */
+
 struct hub *hub_create(const struct conf *conf, struct metrics *metrics)
 {
     struct hub *h = calloc(1, sizeof(*h));
@@ -48,57 +50,75 @@ void hub_gauges(const struct hub *h, struct metrics_gauges *g)
 
 /* --- who is online ------------------------------------------------------------------------- */
 
-static void tell_presence(void *ctx, const char *device_id, enum presence_change change)
+static struct frame *presence_frame(const char *device_id, enum presence_change change)
 {
-    struct hub *h = ctx;
     enum msg_presence what = change == PRESENCE_CAME   ? MSG_ROBOT_CAME
                              : change == PRESENCE_WENT ? MSG_ROBOT_WENT
                                                        : MSG_ROBOT_IS_ONLINE;
     char buf[SMALL_TEXT];
     struct jsonw w;
-    struct session *s;
     jsonw_init(&w, buf, sizeof(buf));
     msg_put_connection(&w, what, device_id);
-    if (h->told != NULL) {
-        hub_send_text(h, h->told, &w);
-        return;
-    }
-    DL_FOREACH (h->websites, s) {
-        if (s->listed)
-            hub_send_text(h, s, &w);
-    }
+    return w.overflow ? NULL : frame_create(w.buf, w.len);
 }
 
-static void send_list(struct hub *h, struct session *s)
+/* A change, to those that have been told of the robot; the others will find it in their list, or will not. */
+static void tell_change(void *ctx, const char *device_id, enum presence_change change, uint64_t serial)
 {
+    struct hub *h = ctx;
+    struct session *s;
+    struct frame *f = presence_frame(device_id, change);
+    if (f == NULL)
+        return;
+    DL_FOREACH (h->websites, s) {
+        if (serial <= s->listed_to)
+            hub_push(h, s, OUTQ_CONTROL, f, 0, 0);
+    }
+    frame_unref(f);
+}
+
+static void tell_listed(void *ctx, const char *device_id, enum presence_change change, uint64_t serial)
+{
+    struct hub *h = ctx;
+    struct frame *f = presence_frame(device_id, change);
+    (void)serial;
+    if (f == NULL)
+        return;
+    hub_push(h, h->told, OUTQ_CONTROL, f, 0, 0);
+    frame_unref(f);
+}
+
+/* The list of who is online may be longer than a queue: a part now, the next when that has been sent. */
+void hub_drained(struct hub *h, struct session *s)
+{
+    if (s->from != MSG_FROM_WEBSITE || s->listed_to == PRESENCE_ALL || !presence_synced(h->presence) || h->told != NULL)
+        return;
     h->told = s;
-    presence_each(h->presence, tell_presence, h);
+    s->listed_to = presence_list(h->presence, s->listed_to, LIST_PART, tell_listed, h);
     h->told = NULL;
-    s->listed = true;
 }
 
 static void on_presence(void *ctx, const struct presence_event *ev)
 {
     struct hub *h = ctx;
-    enum presence_change change = presence_apply(h->presence, ev);
+    uint64_t serial = 0;
+    enum presence_change change = presence_apply(h->presence, ev, &serial);
     if (change == PRESENCE_RESYNC)
         bus_request_snapshot(h->bus);
     else if (change != PRESENCE_SAME)
-        tell_presence(h, ev->device_id, change);
+        tell_change(h, ev->device_id, change, serial);
 }
 
 static void on_snapshot(void *ctx, uint64_t seq, const struct presence_entry *entries, size_t n)
 {
     struct hub *h = ctx;
     struct session *s;
-    if (presence_snapshot(h->presence, seq, entries, n, tell_presence, h) != 0) {
+    if (presence_snapshot(h->presence, seq, entries, n, tell_change, h) != 0) {
         bus_request_snapshot(h->bus);
         return;
     }
-    DL_FOREACH (h->websites, s) {
-        if (!s->listed)
-            send_list(h, s);
-    }
+    DL_FOREACH (h->websites, s)
+        hub_drained(h, s);
 }
 
 /* --- robots -------------------------------------------------------------------------------- */
@@ -318,8 +338,7 @@ static void open_website(struct hub *h, struct session *s)
     jsonw_init(&w, buf, sizeof(buf));
     msg_put_website_greeting(&w);
     hub_send_text(h, s, &w);
-    if (presence_synced(h->presence))
-        send_list(h, s);
+    hub_drained(h, s);
     if (!bus_up(h->bus))
         hub_send_relay_status(h, s, false);
 }

@@ -24,6 +24,8 @@ void hub_message(struct hub *h, struct session *s, const char *text, size_t len)
 /* What came is no text message, or too long: tell the peer (and close when too long). */
 void hub_bad_message(struct hub *h, struct session *s, enum msg_code code, const char *text);
 void hub_closed(struct hub *h, struct session *s);
+/* All that was queued has been sent: more may follow. */
+void hub_drained(struct hub *h, struct session *s);
 
 /* About once a second: what the bus refused or did not answer is asked for again. */
 void hub_tick(struct hub *h);

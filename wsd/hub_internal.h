@@ -31,7 +31,7 @@ struct hub {
     struct robot *robots;
     struct session *websites;
     unsigned n_websites;
-    struct session *told; /* while telling: NULL is every website that has its list */
+    struct session *told; /* whom a list is being told */
     bool leaving;         /* this relay ends */
 };
 

@@ -36,8 +36,8 @@ static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent r
     } else if (result == BUS_SENT_EXPIRED) {
         hub_send_error(h, owner, MSG_EXPIRED, "the command waited too long and was dropped", c->type, c->id);
     } else if (result == BUS_SENT_UNKNOWN) {
-        hub_send_error(h, owner, MSG_EXPIRED, "Redis did not answer in time; the command is dropped when it is too old",
-                       c->type, c->id);
+        hub_send_error(h, owner, MSG_EXPIRED,
+                       "Redis was lost before it answered; the command is dropped when it is too old", c->type, c->id);
     } else if (c->addressed && robots == 0) {
         hub_send_error(h, owner, MSG_NO_ROBOT, NULL, c->type, c->id);
     } else {

@@ -9,7 +9,8 @@
 struct robot {
     char id[MSG_DEVICE_ID_MAX + 1];
     uint64_t conn;
-    uint64_t round; /* the last snapshot that held it */
+    uint64_t round;  /* the last snapshot that held it */
+    uint64_t serial; /* rises in the order of the table */
     UT_hash_handle hh;
 };
 
@@ -18,6 +19,7 @@ struct presence {
     uint64_t seq;      /* of the last event or snapshot applied */
     uint64_t seen_seq; /* highest of any event while not synced */
     uint64_t round;    /* snapshots applied */
+    uint64_t serial;   /* the last one given */
     bool synced;
 };
 
@@ -60,26 +62,27 @@ static struct robot *find(struct presence *p, const char *id)
     return r;
 }
 
-/* True when this is news: a robot not known, or on a newer connection. */
-static bool note_up(struct presence *p, const char *id, uint64_t conn)
+/* The robot when this is news: it was not known, or is on a newer connection. Else NULL. */
+static struct robot *note_up(struct presence *p, const char *id, uint64_t conn)
 {
     struct robot *r = find(p, id);
     if (r == NULL) {
         size_t len = strlen(id);
         if (len > MSG_DEVICE_ID_MAX || (r = calloc(1, sizeof(*r))) == NULL)
-            return false;
+            return NULL;
         memcpy(r->id, id, len);
+        r->serial = ++p->serial;
         HASH_ADD_STR(p->robots, id, r);
     } else if (r->conn == conn) {
         r->round = p->round;
-        return false;
+        return NULL;
     }
     r->conn = conn;
     r->round = p->round;
-    return true;
+    return r;
 }
 
-enum presence_change presence_apply(struct presence *p, const struct presence_event *ev)
+enum presence_change presence_apply(struct presence *p, const struct presence_event *ev, uint64_t *serial)
 {
     if (!p->synced) {
         if (ev->seq > p->seen_seq)
@@ -94,9 +97,11 @@ enum presence_change presence_apply(struct presence *p, const struct presence_ev
         return PRESENCE_RESYNC;
     }
     p->seq = ev->seq;
+    struct robot *r = ev->up ? note_up(p, ev->device_id, ev->conn) : find(p, ev->device_id);
+    if (r != NULL)
+        *serial = r->serial;
     if (ev->up)
-        return note_up(p, ev->device_id, ev->conn) ? PRESENCE_CAME : PRESENCE_SAME;
-    struct robot *r = find(p, ev->device_id);
+        return r != NULL ? PRESENCE_CAME : PRESENCE_SAME;
     if (r == NULL || r->conn != ev->conn)
         return PRESENCE_SAME;
     remove_robot(p, r);
@@ -112,23 +117,31 @@ int presence_snapshot(struct presence *p, uint64_t seq, const struct presence_en
     p->seq = seq;
     p->synced = true;
     for (size_t i = 0; i < n; i++) {
-        if (note_up(p, entries[i].device_id, entries[i].conn))
-            tell(ctx, entries[i].device_id, PRESENCE_CAME);
+        const struct robot *came = note_up(p, entries[i].device_id, entries[i].conn);
+        if (came != NULL)
+            tell(ctx, came->id, PRESENCE_CAME, came->serial);
     }
     struct robot *r, *next;
     HASH_ITER (hh, p->robots, r, next) {
         if (r->round == p->round)
             continue;
-        tell(ctx, r->id, PRESENCE_WENT);
+        tell(ctx, r->id, PRESENCE_WENT, r->serial);
         remove_robot(p, r);
     }
     return 0;
 }
 
-void presence_each(const struct presence *p, presence_tell *tell, void *ctx)
+uint64_t presence_list(const struct presence *p, uint64_t after, size_t max, presence_tell *tell, void *ctx)
 {
-    for (const struct robot *r = p->robots; r != NULL; r = r->hh.next)
-        tell(ctx, r->id, PRESENCE_SAME);
+    for (const struct robot *r = p->robots; r != NULL; r = r->hh.next) {
+        if (r->serial <= after)
+            continue;
+        if (max-- == 0)
+            return after;
+        tell(ctx, r->id, PRESENCE_SAME, r->serial);
+        after = r->serial;
+    }
+    return PRESENCE_ALL;
 }
 
 size_t presence_count(const struct presence *p)

@@ -35,14 +35,20 @@ bool presence_synced(const struct presence *p);
 /* Redis is gone: keep what was told, wait for a snapshot. */
 void presence_lost(struct presence *p);
 
-/* One event. PRESENCE_SAME while not synced: the snapshot will hold it. */
-enum presence_change presence_apply(struct presence *p, const struct presence_event *ev);
+/*
+ * Robots have serial numbers in the order in which they were first told, so that a long list can be told in parts: a
+ * website knows of all up to some serial. One that came back on a newer connection keeps its own.
+ */
+#define PRESENCE_ALL UINT64_MAX
+
+/* One event. PRESENCE_SAME while not synced: the snapshot will hold it. *serial: of a robot that came or went. */
+enum presence_change presence_apply(struct presence *p, const struct presence_event *ev, uint64_t *serial);
 
 struct presence_entry {
     const char *device_id;
     uint64_t conn;
 };
-typedef void presence_tell(void *ctx, const char *device_id, enum presence_change change);
+typedef void presence_tell(void *ctx, const char *device_id, enum presence_change change, uint64_t serial);
 
 /*
  * A whole snapshot, taken when tr:pseq was `seq`. Calls `tell` for each difference to what was told
@@ -51,8 +57,11 @@ typedef void presence_tell(void *ctx, const char *device_id, enum presence_chang
 int presence_snapshot(struct presence *p, uint64_t seq, const struct presence_entry *entries, size_t n,
                       presence_tell *tell, void *ctx);
 
-/* Calls `tell` with PRESENCE_SAME for every robot that is online, in no particular order. */
-void presence_each(const struct presence *p, presence_tell *tell, void *ctx);
+/*
+ * Calls `tell` with PRESENCE_SAME for at most `max` robots that are online, those after serial `after` (0: from the
+ * first). Returns the serial to go on after, PRESENCE_ALL when that was the last.
+ */
+uint64_t presence_list(const struct presence *p, uint64_t after, size_t max, presence_tell *tell, void *ctx);
 size_t presence_count(const struct presence *p);
 
 #endif

@@ -171,6 +171,8 @@ static int flush_session(struct ws *w, struct session *s)
         return 0;
     }
     s->behind_since_ms = 0;
+    if (!s->ended)
+        hub_drained(w->hub, s);
     return s->close_code != 0 && !s->close_sent ? send_close(s, s->close_code) : 0;
 }
 
@@ -210,6 +212,18 @@ void ws_flush(struct ws *w)
     memset(&w->expired, 0, sizeof(w->expired));
 }
 
+/* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
+static void close_blocked(struct ws *w, struct session *s)
+{
+    w->metrics->connections_blocked_closed_total++;
+    log_warn("blocked", log_int("for_ms", clock_mono_ms() - s->blocked_since_ms), log_int("waiting", s->q.bytes));
+    s->ended = true;
+    outq_clear(&s->q);
+    s->close_by_ms = clock_mono_ms() + CLOSE_MS;
+    if (send_close(s, SESSION_BLOCKED) != 0)
+        kill_soon(w, s);
+}
+
 enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
                          int64_t deadline_ms)
 {
@@ -222,7 +236,9 @@ enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, s
     }
     bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
     enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
-    if (lane == OUTQ_TELEMETRY)
+    if (result == OUTQ_REFUSED && lane == OUTQ_CONTROL)
+        close_blocked(w, s); /* better no connection than one that is silent about what happened */
+    else if (lane == OUTQ_TELEMETRY)
         mark_lazy(w, s);
     else
         mark_dirty(w, s);
@@ -466,18 +482,6 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 }
 
 /* --- time ---------------------------------------------------------------------------------- */
-
-/* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
-static void close_blocked(struct ws *w, struct session *s)
-{
-    w->metrics->connections_blocked_closed_total++;
-    log_warn("blocked", log_int("for_ms", w->conf->wsd.blocked_ms));
-    s->ended = true;
-    outq_clear(&s->q);
-    s->close_by_ms = clock_mono_ms() + CLOSE_MS;
-    if (send_close(s, SESSION_BLOCKED) != 0)
-        kill_soon(w, s);
-}
 
 static void check_deadlines(struct ws *w, struct session *s, int64_t now)
 {

@@ -78,6 +78,28 @@ describe('a relay', () => {
     });
 });
 
+describe('a long list', () => {
+    let cluster;
+    before(async () => {
+        cluster = await Cluster.start({ relays: 1 });
+    });
+    after(() => cluster.stop());
+
+    it('of who is online is told whole, however little may wait in a queue', async () => {
+        const redis = await cluster.redis();
+        const ids = Array.from({ length: 3000 }, (_, i) => `robot_${i}`);
+        const now = Date.now();
+        await redis.call('ZADD', 'tr:relays', now + 60000, 'other#1');
+        await redis.call('HSET', 'tr:online', ...ids.flatMap((id, i) => [id, `${i + 1} ${now} other#1 other`]));
+        await cluster.relay(1).terminate();
+        await cluster.startRelay(1);
+        const website = await cluster.website(1);
+        const listed = () => website.history.map((entry) => entry.message).filter((one) => one.type === 'connection' && one.device_type === 'robot').map((one) => one.device_id);
+        await until(() => listed().length >= ids.length, 10000, 'the list');
+        assert.deepEqual(listed().sort(), ids.sort());
+    });
+});
+
 describe('a sender over its limit', () => {
     let cluster;
     before(async () => {

@@ -26,8 +26,9 @@ static uint32_t random_bits(uint32_t *seed)
 /* What was told, as "+a-b=c": came, went, is online. */
 static char told[1024];
 
-static void note(void *ctx, const char *device_id, enum presence_change change)
+static void note(void *ctx, const char *device_id, enum presence_change change, uint64_t serial)
 {
+    (void)serial;
     (void)ctx;
     size_t at = strlen(told);
     snprintf(told + at, sizeof(told) - at, "%c%s",
@@ -48,13 +49,15 @@ static const char *take_told(void)
 static enum presence_change up(struct presence *p, uint64_t seq, uint64_t conn, const char *id)
 {
     struct presence_event ev = {.seq = seq, .up = true, .conn = conn, .device_id = id};
-    return presence_apply(p, &ev);
+    uint64_t serial = 0;
+    return presence_apply(p, &ev, &serial);
 }
 
 static enum presence_change down(struct presence *p, uint64_t seq, uint64_t conn, const char *id)
 {
     struct presence_event ev = {.seq = seq, .up = false, .conn = conn, .device_id = id};
-    return presence_apply(p, &ev);
+    uint64_t serial = 0;
+    return presence_apply(p, &ev, &serial);
 }
 
 /* A snapshot of robot "a" on connection `a` and "b" on `b`; 0: not online. */
@@ -103,7 +106,7 @@ static void events_in_order(void **state)
     assert_int_equal(up(p, 11, 1, "a"), PRESENCE_CAME);
     assert_int_equal(up(p, 12, 2, "b"), PRESENCE_CAME);
     assert_int_equal(down(p, 13, 1, "a"), PRESENCE_WENT);
-    presence_each(p, note, NULL);
+    presence_list(p, 0, SIZE_MAX, note, NULL);
     assert_string_equal(take_told(), "=b");
     assert_int_equal(down(p, 14, 1, "a"), PRESENCE_SAME); /* gone already */
 }
@@ -240,8 +243,9 @@ static size_t robot_of(const char *id)
     return 0;
 }
 
-static void hear(void *ctx, const char *id, enum presence_change change)
+static void hear(void *ctx, const char *id, enum presence_change change, uint64_t serial)
 {
+    (void)serial;
     struct model *m = ctx;
     size_t i = robot_of(id);
     if (change == PRESENCE_CAME) {
@@ -280,13 +284,14 @@ static void change_redis(struct model *m)
 static void apply(struct model *m, const struct presence_event *ev)
 {
     m->current[robot_of(ev->device_id)] = ev->conn;
-    enum presence_change change = presence_apply(m->p, ev);
+    uint64_t serial = 0;
+    enum presence_change change = presence_apply(m->p, ev, &serial);
     if (change == PRESENCE_RESYNC) {
         assert_false(presence_synced(m->p));
         m->resynced++;
         ask(m);
     } else if (change != PRESENCE_SAME) {
-        hear(m, ev->device_id, change);
+        hear(m, ev->device_id, change, serial);
     }
 }
 
@@ -346,8 +351,9 @@ static void lose_link(struct model *m)
     ask(m);
 }
 
-static void count_online(void *ctx, const char *id, enum presence_change change)
+static void count_online(void *ctx, const char *id, enum presence_change change, uint64_t serial)
 {
+    (void)serial;
     struct model *m = ctx;
     assert_int_equal(change, PRESENCE_SAME);
     assert_true(m->redis.conn[robot_of(id)] != 0);
@@ -376,7 +382,7 @@ static void settle(struct model *m)
         online += m->redis.conn[i] != 0;
     }
     assert_int_equal(presence_count(m->p), online);
-    presence_each(m->p, count_online, m);
+    presence_list(m->p, 0, SIZE_MAX, count_online, m);
 }
 
 static void random_losses(void **state)
@@ -410,12 +416,36 @@ static void random_losses(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, create, destroy)
 
+/* A list in parts, while robots come and go: everybody is told once, in order, and of no one who had gone. */
+static void list_in_parts(void **state)
+{
+    struct presence *p = *state;
+    char id[8];
+    assert_int_equal(snapshot(p, 10, 0, 0), 0);
+    for (uint64_t i = 0; i < 10; i++) {
+        snprintf(id, sizeof(id), "r%u", (unsigned)i);
+        assert_int_equal(up(p, 11 + i, 1 + i, id), PRESENCE_CAME);
+    }
+    uint64_t at = presence_list(p, 0, 4, note, NULL);
+    assert_string_equal(take_told(), "=r0=r1=r2=r3");
+    assert_int_equal(down(p, 21, 4, "r3"), PRESENCE_WENT); /* the last that was told */
+    assert_int_equal(down(p, 22, 6, "r5"), PRESENCE_WENT); /* one that was not */
+    assert_int_equal(up(p, 23, 20, "r1"), PRESENCE_CAME);  /* keeps its place */
+    assert_int_equal(up(p, 24, 21, "r3"), PRESENCE_CAME);  /* has a new one, at the end */
+    at = presence_list(p, at, 4, note, NULL);
+    assert_string_equal(take_told(), "=r4=r6=r7=r8");
+    at = presence_list(p, at, 2, note, NULL);
+    assert_string_equal(take_told(), "=r9=r3");
+    assert_true(at == PRESENCE_ALL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(nothing_before_the_first_snapshot),
         CASE(events_in_order),
         CASE(newer_connection),
+        CASE(list_in_parts),
         CASE(events_that_a_snapshot_holds),
         CASE(gap_asks_for_a_snapshot),
         CASE(only_differences_are_told),
