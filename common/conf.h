@@ -112,4 +112,7 @@ int conf_read_secret(const char *path, char *out, size_t cap, char *err, size_t 
 /* The annotated telerelay.conf with every key, default, unit and range, from the table. */
 void conf_print_example(FILE *out);
 
+/* telerelay.conf(5) as scdoc source, from the table. */
+void conf_print_man(FILE *out);
+
 #endif

@@ -72,3 +72,45 @@ void conf_print_example(FILE *out)
         fprintf(out, "#%s =%s%s\n", key->name, *key->def != '\0' ? " " : "", key->def);
     }
 }
+
+/* Text that scdoc takes as it is. */
+static void print_scdoc(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (strchr("_*\\#~[", *text) != NULL)
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+void conf_print_man(FILE *out)
+{
+    fprintf(
+        out,
+        "telerelay.conf(5)\n\n# NAME\n\ntelerelay.conf - configuration of all telerelay programs\n\n"
+        "# DESCRIPTION\n\nAn INI file. Each program reads its own section and *[redis]*, and checks all of it: an\n"
+        "unknown section or key is an error. An option (*--key*, *--section-key*) wins over a variable of the\n"
+        "environment (_TELERELAY\\_SECTION\\_KEY_), that over this file. Keys marked (reload) change on SIGHUP, the\n"
+        "others need a restart. A comment starts with # or ; in the first column, or with ; after a space.\n");
+    const char *section = "";
+    for (size_t i = 0; i < conf_table_len; i++) {
+        const struct conf_key *key = &conf_table[i];
+        char allowed[160];
+        if (strcmp(key->section, section) != 0)
+            fprintf(out, "\n# SECTION %s\n", key->section);
+        section = key->section;
+        fputs("\n*", out);
+        print_scdoc(out, key->name);
+        fprintf(out, "*%s\n\t", key->reloadable ? " (reload)" : "");
+        print_scdoc(out, key->help);
+        conf_describe_allowed(allowed, sizeof allowed, key);
+        fputs(".++\n", out);
+        print_scdoc(out, allowed);
+        fputs("; default ", out);
+        print_scdoc(out, *key->def != '\0' ? key->def : "empty");
+        fputs("\n", out);
+    }
+    fprintf(out,
+            "\n# FILES\n\n_/etc/telerelay/telerelay.conf_\n\n# SEE ALSO\n\n*telerelay-wsd*(1), *telerelay-api*(1), "
+            "*telerelay-robot*(1)\n");
+}
