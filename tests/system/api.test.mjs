@@ -1,11 +1,8 @@
-// telerelay-api behind nginx: every endpoint, what it refuses, walks through a living history, and
-// what happens when Redis, a worker or the program itself goes away.
+// telerelay-api behind nginx: every endpoint, what it refuses, and walks through a living history.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import net from 'node:net';
-import { ApiRig } from './lib/api.mjs';
-import { until, within } from './lib/wait.mjs';
+import { ApiRig, assertProblem } from './lib/api.mjs';
+import { until } from './lib/wait.mjs';
 
 const T = 1768473045123; // 2026-01-15T10:30:45.123Z
 
@@ -14,22 +11,6 @@ before(async () => {
     rig = await ApiRig.start();
 });
 after(() => rig?.stop());
-
-async function ok(target, options) {
-    const answer = await rig.ask(target, options);
-    assert.equal(answer.status, 200, `${target}: ${answer.text.slice(0, 300)}`);
-    return answer;
-}
-
-function assertProblem(answer, status, detail) {
-    assert.equal(answer.status, status, answer.text.slice(0, 300));
-    assert.equal(answer.headers['content-type'], 'application/problem+json');
-    assert.deepEqual(Object.keys(answer.json), ['type', 'title', 'status', 'detail']);
-    assert.equal(answer.json.type, 'about:blank');
-    assert.equal(answer.json.status, status);
-    if (detail instanceof RegExp) assert.match(answer.json.detail, detail);
-    else if (detail) assert.equal(answer.json.detail, detail);
-}
 
 // Many samples in few round trips.
 async function fill(device, count, { start = T, every = 1000, data = (i) => `"battery":${i % 101},"cpu":${i}` } = {}) {
@@ -45,7 +26,7 @@ async function walk(target, { between = async () => {}, byLink = false } = {}) {
     const items = [];
     for (let next = target, pages = 0; next; pages++) {
         assert.ok(pages < 1000, 'the walk ends');
-        const { json, headers } = await ok(next);
+        const { json, headers } = await rig.ok(next);
         assert.equal(json.count, json.items.length);
         items.push(...json.items);
         const link = headers.link ? /^<([^>]+)>; rel="next"$/.exec(headers.link)[1] : null;
@@ -66,7 +47,7 @@ describe('GET /api/telemetry', () => {
     });
 
     it('answers as the interface says, byte by byte', async () => {
-        const { text, headers } = await ok(`/api/telemetry?device_id=robot_01&to=${T}`);
+        const { text, headers } = await rig.ok(`/api/telemetry?device_id=robot_01&to=${T}`);
         assert.equal(text, '{"items":[{"id":"1768473045123-0","device_id":"robot_01","timestamp":"2026-01-15T10:30:45.123Z",' +
             '"battery":85,"cpu":38,"temperature":41.2,"signal":93}],"count":1,"next_cursor":null}');
         assert.equal(headers['content-type'], 'application/json');
@@ -76,7 +57,7 @@ describe('GET /api/telemetry', () => {
     });
 
     it('orders by id, the newest first unless asked otherwise', async () => {
-        const ids = async (query) => (await ok(`/api/telemetry?device_id=robot_01${query}`)).json.items.map((item) => item.id);
+        const ids = async (query) => (await rig.ok(`/api/telemetry?device_id=robot_01${query}`)).json.items.map((item) => item.id);
         const ascending = [`${T}-0`, `${T + 1}-0`, `${T + 1}-1`];
         assert.deepEqual(await ids('&order=asc'), ascending);
         assert.deepEqual(await ids(''), [...ascending].reverse());
@@ -85,7 +66,7 @@ describe('GET /api/telemetry', () => {
     });
 
     it('takes times in every form, both ends included', async () => {
-        const count = async (query) => (await ok(`/api/telemetry?device_id=robot_01${query}`)).json.count;
+        const count = async (query) => (await rig.ok(`/api/telemetry?device_id=robot_01${query}`)).json.count;
         assert.equal(await count(`&from=${T}&to=${T}`), 1);
         assert.equal(await count(`&from=${T + 1}`), 2);
         assert.equal(await count('&from=2026-01-15T10:30:45.124Z'), 2);
@@ -97,7 +78,7 @@ describe('GET /api/telemetry', () => {
         assert.equal(await count('&from=1960-01-01T00:00:00Z'), 3);
         assert.equal(await count('&to=1960-01-01T00:00:00Z'), 0);
         await rig.add('recent', `${Date.now() - 60000}-0`);
-        const recent = async (query) => (await ok(`/api/telemetry?device_id=recent${query}`)).json.count;
+        const recent = async (query) => (await rig.ok(`/api/telemetry?device_id=recent${query}`)).json.count;
         assert.equal(await recent('&from=-15m&to=now'), 1);
         assert.equal(await recent('&from=-30s'), 0);
         assert.equal(await recent('&to=-2h'), 0);
@@ -105,33 +86,33 @@ describe('GET /api/telemetry', () => {
     });
 
     it('gives only the metrics asked for, in that order, and leaves out what is not there', async () => {
-        const { json, text } = await ok('/api/telemetry?device_id=robot_01&order=asc&fields=cpu,battery,nothing');
+        const { json, text } = await rig.ok('/api/telemetry?device_id=robot_01&order=asc&fields=cpu,battery,nothing');
         assert.deepEqual(json.items.map(({ id, device_id, timestamp, ...metrics }) => metrics),
             [{ cpu: 38, battery: 85 }, { battery: 84 }, { cpu: 1e-7 }]);
         assert.match(text, /"timestamp":"[^"]+","cpu":38,"battery":85}/);
-        const bare = await ok('/api/telemetry?device_id=robot_01&fields=nothing&limit=1');
+        const bare = await rig.ok('/api/telemetry?device_id=robot_01&fields=nothing&limit=1');
         assert.deepEqual(Object.keys(bare.json.items[0]), ['id', 'device_id', 'timestamp']);
     });
 
     it('writes CSV with the usual columns first and gaps left empty', async () => {
-        const { text, headers } = await ok('/api/telemetry?device_id=robot_01&order=asc&format=csv');
+        const { text, headers } = await rig.ok('/api/telemetry?device_id=robot_01&order=asc&format=csv');
         assert.equal(headers['content-type'], 'text/csv; charset=utf-8');
         assert.equal(text, 'timestamp,device_id,battery,cpu,temperature,signal,amp,volt\r\n' +
             '2026-01-15T10:30:45.123Z,robot_01,85,38,41.2,93,,\r\n' +
             '2026-01-15T10:30:45.124Z,robot_01,84,,,,,\r\n' +
             '2026-01-15T10:30:45.124Z,robot_01,,1e-7,,,-0.5,11.1\r\n');
-        const chosen = await ok('/api/telemetry?device_id=robot_01&order=asc&format=csv&fields=volt,battery&limit=2');
+        const chosen = await rig.ok('/api/telemetry?device_id=robot_01&order=asc&format=csv&fields=volt,battery&limit=2');
         assert.equal(chosen.text, 'timestamp,device_id,volt,battery\r\n2026-01-15T10:30:45.123Z,robot_01,,85\r\n' +
             '2026-01-15T10:30:45.124Z,robot_01,,84\r\n');
-        const rest = await ok(/^<([^>]+)>; rel="next"$/.exec(chosen.headers.link)[1]);
+        const rest = await rig.ok(/^<([^>]+)>; rel="next"$/.exec(chosen.headers.link)[1]);
         assert.equal(rest.text, 'timestamp,device_id,volt,battery\r\n2026-01-15T10:30:45.124Z,robot_01,11.1,\r\n');
         assert.equal(rest.headers.link, undefined);
     });
 
     it('knows no unknown device: no samples, no error', async () => {
-        const { json } = await ok('/api/telemetry?device_id=nobody');
+        const { json } = await rig.ok('/api/telemetry?device_id=nobody');
         assert.deepEqual(json, { items: [], count: 0, next_cursor: null });
-        assert.equal((await ok('/api/telemetry?device_id=nobody&format=csv')).text,
+        assert.equal((await rig.ok('/api/telemetry?device_id=nobody&format=csv')).text,
             'timestamp,device_id,battery,cpu,temperature,signal\r\n');
     });
 
@@ -140,7 +121,7 @@ describe('GET /api/telemetry', () => {
         await rig.add('m_b', `${T}-0`, '"battery":2');
         await rig.add('m_a', `${T + 2}-0`, '"battery":3');
         await rig.add('m_b', `${T + 1}-0`, '"battery":4');
-        const batteries = async (query) => (await ok(`/api/telemetry?${query}`)).json.items.map((item) => item.battery);
+        const batteries = async (query) => (await rig.ok(`/api/telemetry?${query}`)).json.items.map((item) => item.battery);
         assert.deepEqual(await batteries('device_id=m_b,m_a&order=asc'), [1, 2, 4, 3]);
         assert.deepEqual(await batteries('device_id=m_b&device_id=m_a'), [3, 4, 2, 1]);
         assert.deepEqual(await batteries('device_id=m_b&device_id=m_b,nobody'), [4, 2]);
@@ -153,12 +134,12 @@ describe('GET /api/telemetry', () => {
 
     it('serves a large page in one piece', async () => {
         await fill('large', 10001, { data: (i) => `"battery":${i % 101},"m${i % 3}":${i}.25` });
-        const { json } = await ok('/api/telemetry?device_id=large&limit=10000&order=asc');
+        const { json } = await rig.ok('/api/telemetry?device_id=large&limit=10000&order=asc');
         assert.equal(json.count, 10000);
         assert.equal(json.items.length, 10000);
         json.items.forEach((item, i) => assert.equal(item.id, `${T + i * 1000}-0`));
         assert.notEqual(json.next_cursor, null);
-        const csv = await ok('/api/telemetry?device_id=large&limit=10000&order=asc&format=csv');
+        const csv = await rig.ok('/api/telemetry?device_id=large&limit=10000&order=asc&format=csv');
         assert.equal(csv.text.split('\r\n').length, 10002);
     });
 
@@ -183,13 +164,13 @@ describe('GET /api/telemetry', () => {
         assert.equal(items[3].id, `${T + 103}-0`);
         assert.equal(items[3].timestamp, new Date(T + 103).toISOString());
         await rig.redis.call('SET', 'tr:tel:no_stream', 'x');
-        assert.equal((await ok('/api/telemetry?device_id=no_stream')).json.count, 0);
-        assert.equal((await ok('/api/telemetry?device_id=no_stream,odd&limit=10')).json.count, 4);
+        assert.equal((await rig.ok('/api/telemetry?device_id=no_stream')).json.count, 0);
+        assert.equal((await rig.ok('/api/telemetry?device_id=no_stream,odd&limit=10')).json.count, 4);
     });
 
     it('HEAD says the same without a body', async () => {
-        const get = await ok('/api/telemetry?device_id=robot_01');
-        const head = await ok('/api/telemetry?device_id=robot_01', { method: 'HEAD' });
+        const get = await rig.ok('/api/telemetry?device_id=robot_01');
+        const head = await rig.ok('/api/telemetry?device_id=robot_01', { method: 'HEAD' });
         assert.equal(head.text, '');
         assert.equal(head.headers['content-type'], get.headers['content-type']);
         assert.equal(head.headers['content-length'], get.headers['content-length']);
@@ -234,16 +215,16 @@ describe('walking a history that changes', () => {
         await rig.redis.call('FLUSHALL');
         const now = Date.now();
         for (let i = 0; i < 10; i++) await rig.add('win', `${now - 2500 + i * 100}-0`);
-        const first = await ok('/api/telemetry?device_id=win&from=-3s&limit=5');
+        const first = await rig.ok('/api/telemetry?device_id=win&from=-3s&limit=5');
         assert.equal(first.json.count, 5);
         await until(() => Date.now() > now + 700, 5000, 'the window has moved on');
-        const second = await ok(`/api/telemetry?device_id=win&from=-3s&limit=5&cursor=${first.json.next_cursor}`);
+        const second = await rig.ok(`/api/telemetry?device_id=win&from=-3s&limit=5&cursor=${first.json.next_cursor}`);
         assert.equal(second.json.count, 5);
         assert.equal(second.json.next_cursor, null);
     });
 
     it('refuses a cursor of the other order', async () => {
-        const { json } = await ok('/api/telemetry?device_id=win&limit=5');
+        const { json } = await rig.ok('/api/telemetry?device_id=win&limit=5');
         assertProblem(await rig.ask(`/api/telemetry?device_id=win&order=asc&cursor=${json.next_cursor}`), 400,
             'cursor belongs to a walk with order=desc');
     });
@@ -355,7 +336,7 @@ describe('devices', () => {
 
     it('lists all, sorted, with who is really online', async () => {
         const asked = Date.now();
-        const { json } = await ok('/api/devices');
+        const { json } = await rig.ok('/api/devices');
         assert.equal(json.count, 3);
         const [one, two, three] = json.items;
         assert.deepEqual({ ...one, last_seen: null }, {
@@ -375,10 +356,10 @@ describe('devices', () => {
     });
 
     it('gives one', async () => {
-        const { json } = await ok('/api/devices/robot_02');
-        assert.deepEqual(json, (await ok('/api/devices')).json.items[1]);
-        assert.equal((await ok('/api/devices/robot_01')).json.online, true);
-        assert.equal((await ok('/api/devices/robot_03')).json.online, false);
+        const { json } = await rig.ok('/api/devices/robot_02');
+        assert.deepEqual(json, (await rig.ok('/api/devices')).json.items[1]);
+        assert.equal((await rig.ok('/api/devices/robot_01')).json.online, true);
+        assert.equal((await rig.ok('/api/devices/robot_03')).json.online, false);
     });
 
     it('404 for one that was never seen', async () => {
@@ -391,14 +372,14 @@ describe('devices', () => {
     it('is not led astray by what else stands in Redis', async () => {
         await rig.redis.call('HSET', 'tr:online', 'robot_02', 'nonsense', 'robot_01', `9 ${since} wsd-1#other wsd-1`);
         await rig.redis.call('HSET', 'tr:dev:robot_01', 'name', 'x');
-        const { json } = await ok('/api/devices');
+        const { json } = await rig.ok('/api/devices');
         assert.deepEqual(json.items.map((item) => item.online), [false, false, false]);
     });
 
     it('lists many', async () => {
         const names = Array.from({ length: 1200 }, (_, i) => `fleet_${String(i).padStart(4, '0')}`);
         await rig.redis.call('ZADD', 'tr:devices', ...names.flatMap((name, i) => [T + i, name]));
-        const { json } = await ok('/api/devices');
+        const { json } = await rig.ok('/api/devices');
         assert.equal(json.count, 1203);
         assert.deepEqual(json.items.map((item) => item.device_id), json.items.map((item) => item.device_id).sort());
     });
@@ -408,7 +389,7 @@ describe('GET /api/battery-history', () => {
     it('gives the last hundred with a battery, the oldest first, over all devices or one', async () => {
         await rig.redis.call('FLUSHALL');
         for (const target of ['/api/battery-history/', '/api/battery-history', '/api/battery-history/?device_id=b1'])
-            assert.deepEqual((await ok(target)).json, []);
+            assert.deepEqual((await rig.ok(target)).json, []);
         await fill('b1', 150, { every: 10, data: (i) => (i % 2 ? `"battery":${i % 100}` : '"cpu":1') });
         await fill('b2', 150, { start: T + 5, every: 10, data: (i) => `"cpu":2,"battery":${i % 100}.5` });
         await rig.redis.call('ZADD', 'tr:devices', 1, 'b1', 2, 'b2', 3, 'b3');
@@ -417,17 +398,17 @@ describe('GET /api/battery-history', () => {
             if (i % 2) expected.push([T + i * 10, i % 100]);
             expected.push([T + i * 10 + 5, (i % 100) + 0.5]);
         }
-        assert.deepEqual((await ok('/api/battery-history/')).json, expected.slice(-100));
-        assert.deepEqual((await ok('/api/battery-history')).json, expected.slice(-100));
-        assert.deepEqual((await ok('/api/battery-history/?device_id=b1')).json, expected.filter(([t]) => t % 10 === T % 10).slice(-100));
-        assert.deepEqual((await ok('/api/battery-history/?device_id=nobody')).json, []);
+        assert.deepEqual((await rig.ok('/api/battery-history/')).json, expected.slice(-100));
+        assert.deepEqual((await rig.ok('/api/battery-history')).json, expected.slice(-100));
+        assert.deepEqual((await rig.ok('/api/battery-history/?device_id=b1')).json, expected.filter(([t]) => t % 10 === T % 10).slice(-100));
+        assert.deepEqual((await rig.ok('/api/battery-history/?device_id=nobody')).json, []);
     });
 });
 
 describe('health and metrics', () => {
     it('livez and healthz say ok', async () => {
         for (const target of ['/livez', '/healthz', '/livez?verbose']) {
-            const { text, headers } = await ok(target);
+            const { text, headers } = await rig.ok(target);
             assert.equal(text, 'ok\n');
             assert.match(headers['content-type'], /^text\/plain/);
         }
@@ -442,8 +423,8 @@ describe('health and metrics', () => {
         await rig.redis.call('ZADD', 'tr:relays', Date.now() - 10, 'wsd-1#aa');
         assert.equal((await rig.ask('/readyz')).status, 503);
         await rig.redis.call('ZADD', 'tr:relays', Date.now() + 60000, 'wsd-1#aa');
-        assert.equal((await ok('/readyz')).text, 'ok\n');
-        assert.equal((await ok('/readyz?verbose')).text, '[+]redis ok\n[+]relays ok\n');
+        assert.equal((await rig.ok('/readyz')).text, 'ok\n');
+        assert.equal((await rig.ok('/readyz?verbose')).text, '[+]redis ok\n[+]relays ok\n');
     });
 
     it('metrics join the living relays and the workers', async () => {
@@ -451,7 +432,7 @@ describe('health and metrics', () => {
         await rig.redis.call('ZADD', 'tr:relays', now + 60000, 'wsd-1#aa', now + 60000, 'wsd-2#bb', now - 1, 'wsd-3#cc');
         for (const name of ['wsd-1', 'wsd-2', 'wsd-3'])
             await rig.redis.call('SET', `tr:metrics:${name}`, `# HELP t_robots Robots.\n# TYPE t_robots gauge\nt_robots{relay="${name}"} 1\n`);
-        const { text, headers } = await ok('/metrics');
+        const { text, headers } = await rig.ok('/metrics');
         assert.match(headers['content-type'], /^text\/plain; version=0\.0\.4/);
         assert.equal(text.match(/# TYPE t_robots gauge/g).length, 1);
         assert.match(text, /t_robots\{relay="wsd-1"\} 1\nt_robots\{relay="wsd-2"\} 1\n/);
@@ -461,8 +442,8 @@ describe('health and metrics', () => {
         assert.match(text, /^telerelay_api_workers 4$/m);
         const livez = (metrics) => Number(/^telerelay_api_requests_total\{route="livez",status="200"\} (\d+)$/m.exec(metrics)[1]);
         const count = livez(text);
-        for (let i = 0; i < 20; i++) await ok('/livez'); // by whichever worker
-        assert.equal(livez((await ok('/metrics')).text), count + 20);
+        for (let i = 0; i < 20; i++) await rig.ok('/livez'); // by whichever worker
+        assert.equal(livez((await rig.ok('/metrics')).text), count + 20);
         const types = text.match(/^# TYPE \S+/gm);
         assert.equal(new Set(types).size, types.length, 'each family once');
     });
@@ -471,266 +452,3 @@ describe('health and metrics', () => {
         assertProblem(await rig.ask('/metrics', { headers: { 'X-Pretend': '192.0.2.7' } }), 403);
     });
 });
-
-describe('Redis away', () => {
-    it('503 with Retry-After, live all the while, and back by itself', async () => {
-        await rig.redis.call('FLUSHALL');
-        await rig.add('r', `${T}-0`);
-        await rig.redis.call('ZADD', 'tr:relays', Date.now() + 600000, 'wsd-1#aa');
-        for (let i = 0; i < 12; i++) await ok('/api/telemetry?device_id=r'); // every worker has a connection
-        await rig.redisPart.stop('SIGKILL');
-        rig.redis.close();
-        for (const target of ['/api/telemetry?device_id=r', '/api/telemetry?device_id=r,s', '/api/devices', '/api/devices/r', '/api/battery-history/']) {
-            const answer = await rig.ask(target);
-            assertProblem(answer, 503);
-            assert.equal(answer.headers['retry-after'], '1');
-        }
-        assert.equal((await ok('/livez')).text, 'ok\n');
-        const ready = await rig.ask('/readyz?verbose');
-        assert.equal(ready.status, 503);
-        assert.match(ready.text, /^\[-\]redis failed: connect: .+\n\[-\]relays failed: unknown without redis\n$/);
-        assert.match((await ok('/metrics')).text, /^telerelay_api_redis_up 0$/m);
-        await rig.startRedis();
-        for (let i = 0; i < 12; i++) assert.equal((await ok('/api/telemetry?device_id=r')).json.count, 1);
-        assert.equal((await ok('/readyz')).status, 200);
-        assert.ok((rig.api.log.match(/event=redis_away/g) ?? []).length <= 4, 'said once per worker');
-    });
-
-    it('a connection that died idle costs no request', async () => {
-        for (let i = 0; i < 8; i++) await ok('/api/devices');
-        await rig.redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-        for (let i = 0; i < 8; i++) await ok('/api/devices');
-    });
-
-    it('a Redis that hangs is a 503 within the deadline', async () => {
-        process.kill(rig.redisPart.pid, 'SIGSTOP');
-        try {
-            const begun = performance.now();
-            assertProblem(await rig.ask('/api/devices'), 503);
-            assert.ok(performance.now() - begun < 2000);
-        } finally {
-            process.kill(rig.redisPart.pid, 'SIGCONT');
-        }
-        await ok('/api/devices');
-    });
-
-    it('an error answer is a 503, not an empty history', async () => {
-        await rig.redis.call('CONFIG', 'SET', 'requirepass', 'secret');
-        try {
-            await rig.redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-            assertProblem(await rig.ask('/api/telemetry?device_id=r'), 503);
-            assertProblem(await rig.ask('/api/telemetry?device_id=r,s'), 503);
-            assertProblem(await rig.ask('/api/devices'), 503);
-            fs.writeFileSync(`${rig.dir}/password`, 'secret\n');
-            const api = await rig.startApi('auth', { 'redis-password-file': `${rig.dir}/password` });
-            const port = await rig.startNginx(rig.socket('auth'));
-            assert.equal((await ok('/api/telemetry?device_id=r', { port })).json.count, 1);
-            assert.doesNotMatch(api.log + rig.api.log, /secret/);
-            assert.equal((await api.stop()).code, 0);
-        } finally {
-            await rig.redis.call('CONFIG', 'SET', 'requirepass', '');
-        }
-    });
-});
-
-describe('the processes', () => {
-    const hold = async (action) => {
-        process.kill(rig.redisPart.pid, 'SIGSTOP');
-        try {
-            return await action();
-        } finally {
-            process.kill(rig.redisPart.pid, 'SIGCONT');
-        }
-    };
-    const gone = (pids) => pids.every((pid) => !fs.existsSync(`/proc/${pid}`));
-
-    it('the socket is for owner and group', () => assert.equal(fs.statSync(rig.socket('api')).mode & 0o777, 0o660));
-
-    it('a second one on the same socket is refused, one that was left behind is replaced', async () => {
-        const second = rig.check(['--listen', `unix:${rig.socket('api')}`]);
-        assert.equal(second.status, 1);
-        assert.match(second.stderr, /event=listen_failed .*Address already in use/);
-        await ok('/livez');
-        const first = await rig.startApi('stale');
-        await first.stop('SIGKILL');
-        assert.ok(fs.existsSync(rig.socket('stale')));
-        const again = await rig.startApi('stale');
-        assert.equal((await again.stop()).code, 0);
-        fs.writeFileSync(rig.socket('file'), 'precious');
-        assert.equal(rig.check(['--listen', `unix:${rig.socket('file')}`]).status, 1);
-        assert.equal(fs.readFileSync(rig.socket('file'), 'utf8'), 'precious');
-    });
-
-    it('SIGTERM ends idle workers at once and removes the socket', async () => {
-        for (const signal of ['SIGTERM', 'SIGINT']) {
-            const api = await rig.startApi('idle');
-            const workers = await until(() => api.workers().length === 4 && api.workers(), 5000, 'four workers');
-            const begun = performance.now();
-            assert.deepEqual(await api.stop(signal), { code: 0, signal: null });
-            assert.ok(performance.now() - begun < 1500);
-            assert.ok(gone(workers));
-            assert.ok(!fs.existsSync(rig.socket('idle')));
-            assert.doesNotMatch(api.log, /worker_died|worker_killed/);
-        }
-    });
-
-    it('SIGTERM lets a request finish', async () => {
-        const api = await rig.startApi('drain', { 'redis-ms': 5000 });
-        const port = await rig.startNginx(rig.socket('drain'));
-        await ok('/livez', { port });
-        const idle = sockets(api.workers()[0]);
-        let answer, ended;
-        await hold(async () => {
-            answer = rig.ask('/api/telemetry?device_id=r', { port });
-            await until(() => api.workers().some((pid) => sockets(pid) > idle), 5000, 'a busy worker');
-            ended = api.stop('SIGTERM');
-        });
-        assert.equal((await answer).status, 200);
-        assert.equal((await ended).code, 0);
-    });
-
-    it('SIGTERM ends within 2 s even with a worker that hangs', async () => {
-        const api = await rig.startApi('busy', { 'redis-ms': 60000, 'request-s': 60 });
-        const port = await rig.startNginx(rig.socket('busy'));
-        await ok('/livez', { port });
-        const idle = sockets(api.workers()[0]);
-        await hold(async () => {
-            const answer = rig.ask('/api/devices', { port });
-            await until(() => api.workers().some((pid) => sockets(pid) > idle), 5000, 'a busy worker');
-            const workers = api.workers();
-            const begun = performance.now();
-            assert.equal((await api.stop('SIGTERM', 5000)).code, 0);
-            assert.ok(performance.now() - begun < 2000, `${performance.now() - begun} ms`);
-            assert.ok(gone(workers));
-            assert.equal((await answer).status, 502);
-        });
-    });
-
-    it('a worker that is killed is replaced', async () => {
-        const before = rig.api.workers();
-        process.kill(before[0], 'SIGKILL');
-        await until(() => rig.api.workers().length === 4 && !rig.api.workers().includes(before[0]), 5000, 'a new worker');
-        await rig.api.says(/event=worker_died .*signal=9/);
-        for (let i = 0; i < 8; i++) await ok('/livez');
-        assert.match((await ok('/metrics')).text, /^telerelay_api_worker_restarts_total [1-9]/m);
-    });
-
-    it('killed, the parent takes the workers along', async () => {
-        const api = await rig.startApi('orphan');
-        const workers = await until(() => api.workers().length === 4 && api.workers(), 5000, 'four workers');
-        await api.stop('SIGKILL');
-        await until(() => gone(workers), 3000, 'no orphans');
-    });
-
-    it('a request that takes too long ends its worker, not the service', async () => {
-        const api = await rig.startApi('slow', { 'redis-ms': 60000, 'request-s': 1, workers: 1 });
-        const port = await rig.startNginx(rig.socket('slow'));
-        await ok('/livez', { port });
-        await hold(async () => assert.equal((await rig.ask('/api/devices', { port })).status, 502));
-        await api.says(/event=request_timed_out/);
-        await ok('/livez', { port });
-        assert.equal((await api.stop()).code, 0);
-    });
-
-    it('a peer that is silent, or stops half way, holds no worker for long', async () => {
-        const api = await rig.startApi('peer', { 'request-s': 1, workers: 1 });
-        const port = await rig.startNginx(rig.socket('peer'));
-        const open = (bytes) => new Promise((resolve, reject) => {
-            const socket = net.connect(rig.socket('peer'), () => {
-                if (bytes) socket.write(bytes);
-                resolve(socket);
-            });
-            socket.on('error', reject);
-        });
-        const silent = await open();
-        let begun = performance.now();
-        await ok('/livez', { port });
-        assert.ok(performance.now() - begun < 1000);
-        silent.destroy();
-        const partial = await open(Buffer.from([1, 1, 0, 1, 0, 8]));
-        partial.on('error', () => {});
-        begun = performance.now();
-        await until(async () => (await rig.ask('/livez', { port })).status === 200, 5000, 'served again', 20);
-        assert.ok(performance.now() - begun < 3000);
-        partial.destroy();
-        for (const garbage of [Buffer.from('GET / HTTP/1.0\r\n\r\n'), Buffer.alloc(64, 0xff), Buffer.from([1, 1, 0, 1, 0, 8, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0])]) {
-            const socket = await open(garbage);
-            socket.on('error', () => {});
-            socket.end();
-            await ok('/livez', { port });
-            socket.destroy();
-        }
-        assert.equal((await api.stop()).code, 0);
-    });
-
-    it('SIGHUP reads the configuration again and replaces the workers without losing a request', async () => {
-        const file = `${rig.dir}/reload.conf`;
-        fs.writeFileSync(file, '[api]\nworkers = 2\n');
-        const api = await rig.startApi('reload', { config: file });
-        const port = await rig.startNginx(rig.socket('reload'));
-        const before = await until(() => api.workers().length === 2 && api.workers(), 5000, 'two workers');
-        let running = true, served = 0;
-        const load = (async () => {
-            for (; running; served++) await ok('/api/telemetry?device_id=r', { port });
-        })();
-        await until(() => served > 5, 5000, 'requests flow');
-        fs.writeFileSync(file, '[api]\nworkers = 3\n');
-        process.kill(api.pid, 'SIGHUP');
-        await until(() => api.workers().length === 3 && !api.workers().some((pid) => before.includes(pid)), 5000, 'three new workers');
-        const now = api.workers();
-        fs.writeFileSync(file, '[api]\nworkers = many\n');
-        process.kill(api.pid, 'SIGHUP');
-        await api.says(/event=reload_failed/);
-        assert.deepEqual(api.workers(), now);
-        const already = served;
-        await until(() => served > already + 5, 5000, 'requests flow on');
-        running = false;
-        await load;
-        assert.equal((await api.stop()).code, 0);
-    });
-
-    it('listens on TCP', async () => {
-        const probe = net.createServer().listen(0, '127.0.0.1');
-        await new Promise((resolve) => probe.once('listening', resolve));
-        const { port } = probe.address();
-        await new Promise((resolve) => probe.close(resolve));
-        const api = await rig.startApi('tcp', {}, { listen: `127.0.0.1:${port}` });
-        await within(new Promise((resolve, reject) => net.connect(port, '127.0.0.1', resolve).on('error', reject)), 2000, 'a connection');
-        assert.equal((await api.stop()).code, 0);
-    });
-
-    for (const how of ['standard input', 'LISTEN_FDS']) {
-        it(`takes a listening socket by ${how}, and leaves its file alone`, async () => {
-            const name = `act-${how.length}`;
-            const set = how === 'standard input' ? 'os.dup2(s.fileno(), 0)'
-                : 'os.set_inheritable(s.fileno(), True); assert s.fileno() == 3; os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))';
-            const script = `import os, socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(${JSON.stringify(rig.socket(name))})\ns.listen()\n` +
-                `${set}\nos.execv(sys.argv[1], sys.argv[1:])`;
-            const api = await rig.startApi(name, {}, { wrap: (command) => ['python3', '-c', script, ...command] });
-            assert.match(api.log, /listen=inherited/);
-            const port = await rig.startNginx(rig.socket(name));
-            await ok('/livez', { port });
-            assert.equal((await api.stop()).code, 0);
-            assert.ok(fs.existsSync(rig.socket(name)));
-        });
-    }
-
-    it('bad usage ends with 2', () => {
-        assert.equal(rig.check(['--no-such-flag']).status, 2);
-        assert.equal(rig.check(['--workers', '0']).status, 2);
-        assert.equal(rig.check(['--version']).status, 0);
-        assert.equal(rig.check(['--check-config']).status, 0);
-    });
-});
-
-// How many sockets a process holds: one that serves a request holds more than one that waits for it.
-function sockets(pid) {
-    const dir = `/proc/${pid}/fd`;
-    return fs.readdirSync(dir).filter((fd) => {
-        try {
-            return fs.readlinkSync(`${dir}/${fd}`).startsWith('socket:');
-        } catch {
-            return false;
-        }
-    }).length;
-}

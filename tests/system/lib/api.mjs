@@ -1,4 +1,5 @@
 // redis-server, telerelay-api and nginx, each real and each of this test's own, in a private directory.
+import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -65,6 +66,17 @@ async function freePort() {
     const { port } = server.address();
     await new Promise((resolve) => server.close(resolve));
     return port;
+}
+
+// A refusal of the api's.
+export function assertProblem(answer, status, detail) {
+    assert.equal(answer.status, status, answer.text.slice(0, 300));
+    assert.equal(answer.headers['content-type'], 'application/problem+json');
+    assert.deepEqual(Object.keys(answer.json), ['type', 'title', 'status', 'detail']);
+    assert.equal(answer.json.type, 'about:blank');
+    assert.equal(answer.json.status, status);
+    if (detail instanceof RegExp) assert.match(answer.json.detail, detail);
+    else if (detail) assert.equal(answer.json.detail, detail);
 }
 
 export class ApiRig {
@@ -163,6 +175,13 @@ export class ApiRig {
             request.on('error', reject);
             request.end(body);
         }), 30000, `${method} ${target.slice(0, 100)}`);
+    }
+
+    // The same, and it is a 200.
+    async ok(target, options) {
+        const answer = await this.ask(target, options);
+        assert.equal(answer.status, 200, `${target}: ${answer.text.slice(0, 300)}`);
+        return answer;
     }
 
     add(device, id, data = '"battery":85,"cpu":38') {
