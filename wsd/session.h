@@ -38,8 +38,7 @@ struct session {
     /* ws.c's */
     struct outq q;
     bool opened;           /* the hub knows it */
-    bool dirty;            /* on the list of those with something to send at once */
-    bool lazy;             /* on the list of those with telemetry to send soon */
+    bool dirty;            /* on the list of those with something to send */
     bool watched;          /* on the list of those with a deadline */
     bool ended;            /* being closed: nothing from it counts any more */
     uint16_t rx_fragments; /* WebSocket frames of the message so far */
@@ -48,7 +47,6 @@ struct session {
     uint32_t rx_len, rx_cap;
     char *rx; /* a message that came in pieces */
     struct session *dirty_prev, *dirty_next;
-    struct session *lazy_prev, *lazy_next;
     struct session *watch_prev, *watch_next;
     struct session *life_prev, *life_next; /* all sessions, the one to look at next first */
     int64_t look_ms;                       /* when to see whether it is alive */

@@ -19,11 +19,10 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define SEND_BUFFER 32768   /* bytes in the kernel per connection: a blocked peer holds little */
-#define RX_BUFFER   256     /* bytes per connection; longer messages come in pieces, which are joined */
-#define GATHER_NS   1000000 /* telemetry is written at most this often to a connection */
-#define SLOW_MS     100     /* behind for longer: telemetry is thinned to the latest */
-#define CLOSE_MS    2000    /* for the peer to take the close frame */
+#define SEND_BUFFER 32768 /* bytes in the kernel per connection: a blocked peer holds little */
+#define RX_BUFFER   256   /* bytes per connection; longer messages come in pieces, which are joined */
+#define SLOW_MS     100   /* behind for longer: telemetry is thinned to the latest */
+#define CLOSE_MS    2000  /* for the peer to take the close frame */
 #define TICK_S      0.1
 #define STOPPED_MS  500  /* between two ticks: it was this process that stood still, not its peers */
 #define HEADER_MAX  4096 /* bytes of all headers of a request */
@@ -37,9 +36,6 @@ struct ws {
     struct hub *hub;
     struct lws_context *lws;
     struct session *dirty;   /* with something to send before the loop blocks */
-    struct session *lazy;    /* with telemetry, to be sent GATHER_NS after the last that was */
-    int64_t gathered_ns;     /* when those were last sent */
-    ev_timer gathering;      /* when they are next */
     struct session *watched; /* with a deadline */
     struct session *life;    /* all, in the order in which to see whether they are alive */
     unsigned connections;    /* of any state, upgraded or not */
@@ -89,21 +85,11 @@ static void mark_dirty(struct ws *w, struct session *s)
     DL_APPEND2(w->dirty, s, dirty_prev, dirty_next);
 }
 
-static void mark_lazy(struct ws *w, struct session *s)
-{
-    if (s->lazy)
-        return;
-    s->lazy = true;
-    DL_APPEND2(w->lazy, s, lazy_prev, lazy_next);
-}
-
 static void unmark(struct ws *w, struct session *s)
 {
     if (s->dirty)
         DL_DELETE2(w->dirty, s, dirty_prev, dirty_next);
-    if (s->lazy)
-        DL_DELETE2(w->lazy, s, lazy_prev, lazy_next);
-    s->dirty = s->lazy = false;
+    s->dirty = false;
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -183,31 +169,10 @@ static void flush_or_kill(struct ws *w, struct session *s)
         kill_soon(w, s);
 }
 
-/*
- * Telemetry that follows other telemetry within GATHER_NS waits for the rest of that time and then goes
- * out in one write: a system call costs more than all else about a message. A single one does not wait.
- */
-static void flush_lazy(struct ws *w)
-{
-    int64_t left = w->lazy ? w->gathered_ns + GATHER_NS - clock_mono_ns() : 0;
-    if (left > 0) {
-        if (!ev_is_active(&w->gathering)) {
-            ev_timer_set(&w->gathering, (double)left / 1e9, 0.);
-            ev_timer_start(w->loop, &w->gathering);
-        }
-        return;
-    }
-    if (w->lazy != NULL)
-        w->gathered_ns = clock_mono_ns();
-    while (w->lazy != NULL)
-        flush_or_kill(w, w->lazy);
-}
-
 void ws_flush(struct ws *w)
 {
     while (w->dirty != NULL)
         flush_or_kill(w, w->dirty);
-    flush_lazy(w);
     w->metrics->commands_expired_total += w->expired.expired[OUTQ_COMMAND];
     memset(&w->expired, 0, sizeof(w->expired));
 }
@@ -238,8 +203,37 @@ enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, s
     enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
     if (result == OUTQ_REFUSED && lane == OUTQ_CONTROL)
         close_blocked(w, s); /* better no connection than one that is silent about what happened */
-    else if (lane == OUTQ_TELEMETRY)
-        mark_lazy(w, s);
+    else
+        mark_dirty(w, s);
+    return result;
+}
+
+/* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
+static void close_blocked(struct ws *w, struct session *s)
+{
+    w->metrics->connections_blocked_closed_total++;
+    log_warn("blocked", log_int("for_ms", clock_mono_ms() - s->blocked_since_ms), log_int("waiting", s->q.bytes));
+    s->ended = true;
+    outq_clear(&s->q);
+    s->close_by_ms = clock_mono_ms() + CLOSE_MS;
+    if (send_close(s, SESSION_BLOCKED) != 0)
+        kill_soon(w, s);
+}
+
+enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
+                         int64_t deadline_ms)
+{
+    if (s->ended)
+        return OUTQ_QUEUED; /* it goes; nothing is owed to it */
+    size_t limit = (size_t)w->conf->wsd.queue_bytes;
+    if (s->behind_since_ms == 0 && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
+        /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
+        flush_or_kill(w, s);
+    }
+    bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
+    enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
+    if (result == OUTQ_REFUSED && lane == OUTQ_CONTROL)
+        close_blocked(w, s); /* better no connection than one that is silent about what happened */
     else
         mark_dirty(w, s);
     return result;
@@ -576,7 +570,6 @@ struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metri
     }
     ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
     w->tick.data = w;
-    ev_init(&w->gathering, on_gathered);
     ev_set_priority(&w->tick, EV_MINPRI); /* what has arrived comes before what is overdue */
     ev_timer_start(loop, &w->tick);
     return w;
@@ -587,7 +580,6 @@ void ws_destroy(struct ws *w)
     if (w == NULL)
         return;
     ev_timer_stop(w->loop, &w->tick);
-    ev_timer_stop(w->loop, &w->gathering);
     lws_context_destroy(w->lws);
     if (w->unix_path[0] != '\0')
         unlink(w->unix_path);
