@@ -185,6 +185,7 @@ static void close_blocked(struct ws *w, struct session *s)
     s->ended = true;
     outq_clear(&s->q);
     s->close_by_ms = clock_mono_ms() + CLOSE_MS;
+    watch(w, s);
     if (send_close(s, SESSION_BLOCKED) != 0)
         kill_soon(w, s);
 }
@@ -206,45 +207,6 @@ enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, s
     else
         mark_dirty(w, s);
     return result;
-}
-
-/* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
-static void close_blocked(struct ws *w, struct session *s)
-{
-    w->metrics->connections_blocked_closed_total++;
-    log_warn("blocked", log_int("for_ms", clock_mono_ms() - s->blocked_since_ms), log_int("waiting", s->q.bytes));
-    s->ended = true;
-    outq_clear(&s->q);
-    s->close_by_ms = clock_mono_ms() + CLOSE_MS;
-    if (send_close(s, SESSION_BLOCKED) != 0)
-        kill_soon(w, s);
-}
-
-enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
-                         int64_t deadline_ms)
-{
-    if (s->ended)
-        return OUTQ_QUEUED; /* it goes; nothing is owed to it */
-    size_t limit = (size_t)w->conf->wsd.queue_bytes;
-    if (s->behind_since_ms == 0 && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
-        /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
-        flush_or_kill(w, s);
-    }
-    bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
-    enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
-    if (result == OUTQ_REFUSED && lane == OUTQ_CONTROL)
-        close_blocked(w, s); /* better no connection than one that is silent about what happened */
-    else
-        mark_dirty(w, s);
-    return result;
-}
-
-/* Only wakes the loop: it flushes before it blocks again. */
-static void on_gathered(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-    (void)loop;
-    (void)timer;
-    (void)revents;
 }
 
 static int on_writable(struct ws *w, struct session *s)
