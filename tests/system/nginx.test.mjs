@@ -287,7 +287,7 @@ describe('nginx: limits', () => {
         const few = await Promise.all(Array.from({ length: 40 }, () => stack.request('/api/devices')));
         assert.deepEqual([...new Set(few.map((got) => got.status))], [200]);
         const many = [];
-        for (let round = 0; round < 10 && !many.some((got) => got.status === 429); round++)
+        for (let round = 0; round < 60 && !many.some((got) => got.status === 429); round++)
             many.push(...await Promise.all(Array.from({ length: 200 }, () => stack.request('/api/devices'))));
         const refused = many.filter((got) => got.status === 429);
         assert.ok(refused.length > 0);
@@ -299,9 +299,9 @@ describe('nginx: limits', () => {
     it('bounds the sockets of one address, and frees them', async () => {
         const sockets = [];
         let refusal;
-        for (let i = 0; i < 101 && !refusal; i++)
+        for (let i = 0; i < 1001 && !refusal; i++)
             await stack.webSocket().then((socket) => sockets.push(socket), (got) => (refusal = got));
-        assert.equal(sockets.length, 100);
+        assert.equal(sockets.length, 1000);
         assertProblem(refusal, 429);
         for (const socket of sockets) socket.terminate();
         await until(() => stack.webSocket().then((socket) => (socket.terminate(), true)), 5000, 'a socket again', 50);
