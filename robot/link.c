@@ -464,7 +464,7 @@ void link_destroy(struct link *l)
     free(l);
 }
 
-void link_run(struct link *l)
+int link_run(struct link *l)
 {
     set_state(l, LINK_WAITING);
     l->retry_at_ms = 0; /* the first attempt is at once */
@@ -472,6 +472,7 @@ void link_run(struct link *l)
     while (l->state != LINK_DONE && lws_service(l->context, 0) >= 0)
         continue;
     lws_sul_schedule(l->context, 0, &l->tick, on_tick, LWS_SET_TIMER_USEC_CANCEL);
+    return l->state == LINK_DONE ? 0 : -1;
 }
 
 void link_stop(struct link *l)

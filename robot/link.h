@@ -38,8 +38,8 @@ struct link_config {
 struct link *link_create(const struct link_config *config, char *err, size_t err_cap);
 void link_destroy(struct link *l); /* NULL is allowed */
 
-/* Runs until link_stop(), connecting again for ever. */
-void link_run(struct link *l);
+/* Runs until link_stop(), connecting again for ever: 0. -1: the loop itself failed. */
+int link_run(struct link *l);
 
 /* From any thread: closes with 1001 and lets link_run() return, within 1 s unless the loop hangs. */
 void link_stop(struct link *l);

@@ -225,15 +225,15 @@ static int open_agent_and_link(struct robot *r)
 
 static void close_all(struct robot *r)
 {
-    outputs_destroy(r->outputs); /* first of all at rest */
-    link_destroy(r->link);
+    link_destroy(r->link); /* may still tell the agent of a connection that ends, and the agent the outputs */
     agent_destroy(r->agent);
+    outputs_destroy(r->outputs);
     if (r->hal)
         find_driver(r->conf.robot.driver)->close(r->hal);
     trace_destroy(r->trace);
 }
 
-/* Runs until SIGTERM. Returns 0, or -1 when a part could not be set up. */
+/* Runs until SIGTERM. Returns 0, or -1 when a part could not be set up or the loop failed. */
 static int run(struct robot *r)
 {
     const struct conf_robot *c = &r->conf.robot;
@@ -249,12 +249,14 @@ static int run(struct robot *r)
     rc = pthread_create(&r->signals, NULL, signals_main, r);
     if (rc != 0)
         return complain("signals", strerror(rc));
-    link_run(r->link);
+    rc = link_run(r->link);
     outputs_halt(r->outputs);
     pthread_cancel(r->signals);
     pthread_join(r->signals, NULL);
+    if (rc != 0)
+        log_error("loop_failed");
     log_info("ended");
-    return 0;
+    return rc;
 }
 
 int main(int argc, char **argv)
