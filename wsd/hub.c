@@ -182,6 +182,7 @@ static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t
         if (r->conn != conn)
             log_info("robot_connected", log_str("device_id", r->id), log_int("conn", (int64_t)conn));
         r->conn = conn;
+        r->entered = true;
         greet_robot(h, r);
         break;
     case BUS_ATTACH_OLDER:
@@ -209,6 +210,7 @@ static void attach(struct hub *h, struct robot *r)
     if (h->leaving)
         return;
     r->attaching = true;
+    r->entered = false;
     if (bus_attach(h->bus, r->id, r->conn, r->session, on_attached) != 0) {
         r->attaching = false;
         greet_robot(h, r);
@@ -252,7 +254,7 @@ void hub_tick(struct hub *h)
     if (!presence_synced(h->presence))
         bus_request_snapshot(h->bus);
     HASH_ITER (hh, h->robots, r, next) {
-        if (r->conn == 0 && !r->attaching)
+        if (!r->entered && !r->attaching)
             attach(h, r);
     }
 }

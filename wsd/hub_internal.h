@@ -18,6 +18,7 @@ struct robot {
     uint32_t key;                /* of its telemetry in queues */
     uint64_t taken_over;         /* the number of a connection elsewhere that came while this one had none yet */
     bool attaching;              /* the bus has been asked for a number */
+    bool entered;                /* the bus has said that it is online */
     struct session *session;
     UT_hash_handle hh;
 };
