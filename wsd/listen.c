@@ -1,5 +1,6 @@
 #include "wsd/listen.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -22,14 +23,15 @@ int listen_claim_path(const char *path, char *why, size_t why_cap)
     memcpy(addr.sun_path, path, strlen(path));
     if (lstat(path, &st) != 0)
         return 0;
-    int fd = S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    int fd = S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
     if (fd < 0) {
         snprintf(why, why_cap, "%s exists and is no socket", path);
         return -1;
     }
-    int rc = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+    /* EAGAIN: its queue of connections is full, which a process that hangs may leave so for ever. */
+    bool alive = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN;
     close(fd);
-    if (rc == 0) {
+    if (alive) {
         snprintf(why, why_cap, "%s is in use by another process", path);
         return -1;
     }
