@@ -32,7 +32,6 @@ static const char *const script_text[BUS_SCRIPTS] = {
 struct entry {
     struct bus_request r;
     bus_answer *answer; /* NULL: nobody waits */
-    int64_t sent_ms;
 };
 
 enum state { DOWN, PREPARING, UP };
@@ -118,7 +117,7 @@ static int send_request(struct bus_link *l, const struct rconn_arg *argv, size_t
 {
     if (reserve(l) != 0 || rconn_send(l->cmd, argv, argc) != 0)
         return -1;
-    *entry_at(l, l->count++) = (struct entry){r, answer, clock_mono_ms()};
+    *entry_at(l, l->count++) = (struct entry){r, answer};
     return 0;
 }
 
@@ -146,7 +145,8 @@ int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc,
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,
                     bus_answer *answer, struct bus_request r)
 {
-    return l->state == UP ? send_script(l, script, args, n, answer, r) : -1;
+    bool may = l->state == UP && (script != BUS_SCRIPT_COMMAND || room(l)); /* peers send as many as they like */
+    return may ? send_script(l, script, args, n, answer, r) : -1;
 }
 
 int bus_link_subscribe(struct bus_link *l, const char *verb, const char *channel)

@@ -63,8 +63,8 @@ int64_t bus_link_clock_ms(const struct bus_link *l);
 #define BUS_ARG(text)     ((struct rconn_arg){(text), strlen(text)})
 #define BUS_ARGN(text, n) ((struct rconn_arg){(text), (n)})
 
-/* answer may be NULL: fire and forget. -1: not up, or too much is under way (scripts have some more room); no answer
- * follows. */
+/* answer may be NULL: fire and forget. -1: not up, or too much is under way (scripts but the command's have
+ * some more room); no answer follows. */
 int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc, bus_answer *answer,
                   struct bus_request r);
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,

@@ -71,7 +71,10 @@ static void forward_command(struct hub *h, struct session *s, const struct msg *
                                   .len = w.len};
     if (bus_send(h->bus, &command, s, c, on_command_sent) != 0) {
         free(c);
-        hub_send_error(h, s, MSG_NO_ROBOT, "this relay has lost Redis; the command was not sent", m->type_name, m->id);
+        hub_send_error(h, s, MSG_NO_ROBOT,
+                       bus_up(h->bus) ? "this relay has too much under way; the command was not sent"
+                                      : "this relay has lost Redis; the command was not sent",
+                       m->type_name, m->id);
     }
 }
 
