@@ -353,12 +353,12 @@ test('a robot that leaves is shown as offline, its values as old ones', async ()
   await eventually('robot_02 is online with values', 8000, async () =>
     (await card.count()) === 1 && /online.*\d %/.test(await card.textContent()));
   await stack.stop('robot_02');
-  await eventually('robot_02 is offline', 6000, async () => (await card.getAttribute('data-online')) === 'false');
+  await eventually('robot_02 is offline', 6000, async () => (await card.getAttribute('data-presence')) === 'offline');
   assert.match(await card.textContent(), /offline.*Battery[\d.]+ %/);
   assert.equal(await card.locator('dd').first().getAttribute('data-stale'), 'true');
   assert.ok(!(await parts(page).robots.locator('option').allTextContents()).includes('robot_02'));
   await stack.start('robot_02');
-  await eventually('robot_02 is online again', 8000, async () => (await card.getAttribute('data-online')) === 'true');
+  await eventually('robot_02 is online again', 8000, async () => (await card.getAttribute('data-presence')) === 'online');
   await card.getByRole('button', { name: 'Select robot_02' }).click();
   await eventually('it is selected', 1000, async () => (await parts(page).robots.inputValue()) === 'robot_02');
   await closePage(page);
@@ -371,8 +371,12 @@ test('a relay without Redis says so, until it is back', async () => {
   await stack.stop('redis');
   await eventually('the warning', 4000, async () =>
     (await alert.count()) === 1 && /Redis/.test(await alert.textContent()));
+  await page.getByRole('tab', { name: 'Dashboard' }).click();
+  const state = page.locator('[data-device-id="robot_01"] .robot-state');
+  await eventually('nobody is called online', 1000, async () => (await state.textContent()) === 'unknown');
   await stack.start('redis');
   await eventually('it is gone', 5000, async () => (await alert.count()) === 0);
+  await eventually('the robot is online', 5000, async () => (await state.textContent()) === 'online');
   await closePage(page);
 });
 

@@ -1,7 +1,7 @@
 // The live values of one robot, each with its age. A value that never came is shown as "—".
 
 import { duration, element, setData, setText } from './dom.js';
-import { isStale } from './store.js';
+import { isStale, presenceKnown } from './store.js';
 
 /** @typedef {{name: string, label: string, unit: string, decimals: number, scale: [number, number]}} Kind */
 
@@ -66,7 +66,7 @@ export function createMetrics(container, title) {
       setData(c.value, 'stale', metric ? String(stale) : null);
       setData(c.root, 'stale', String(stale));
       setData(c.root, 'concern', metric ? concern(c.kind, metric.value) : 'none');
-      const gone = robot && !robot.online ? 'offline · ' : stale ? 'stale · ' : '';
+      const gone = robot && !robot.online && presenceKnown(state) ? 'offline · ' : stale ? 'stale · ' : '';
       setText(c.age, metric ? `${gone}${duration(now - metric.at)} ago` : 'no data yet');
       const drawn = metric ? level(c.kind, metric.value) : 0;
       if (drawn !== c.drawn) {

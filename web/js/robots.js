@@ -2,7 +2,7 @@
 
 import { duration, element, setData, setText } from './dom.js';
 import { format, KINDS, UNKNOWN } from './metrics.js';
-import { isStale, sortedRobots } from './store.js';
+import { isStale, presenceKnown, sortedRobots } from './store.js';
 
 /** @typedef {import('./store.js').State} State */
 /** @typedef {import('./store.js').Robot} Robot */
@@ -15,10 +15,11 @@ export function createSelector(select, choose) {
   let drawn = '';
   select.addEventListener('change', () => choose(select.value));
   return (state) => {
+    const known = presenceKnown(state);
     const rows = sortedRobots(state)
       // A selected robot that goes offline stays selected: commands must not go to all of a sudden.
       .filter((robot) => robot.online || robot.id === state.selected)
-      .map((robot) => ({ id: robot.id, label: robot.online ? robot.id : `${robot.id} (offline)` }));
+      .map((robot) => ({ id: robot.id, label: robot.online || !known ? robot.id : `${robot.id} (offline)` }));
     const wanted = JSON.stringify([rows, state.selected]);
     if (wanted === drawn) return;
     drawn = wanted;
@@ -66,10 +67,11 @@ function further(robot) {
 
 /** @param {ReturnType<typeof createCard>} view @param {Robot} robot @param {State} state @param {number} now */
 function drawCard(view, robot, state, now) {
-  setData(view.root, 'online', String(robot.online));
+  const presence = !presenceKnown(state) ? 'unknown' : robot.online ? 'online' : 'offline';
+  setData(view.root, 'presence', presence);
   setData(view.root, 'selected', String(state.selected === robot.id));
   setData(view.root, 'stale', String(isStale(state, robot, robot.lastAt, now)));
-  setText(view.state, robot.online ? 'online' : 'offline');
+  setText(view.state, presence);
   for (const { kind, value } of view.cells) {
     const metric = robot.metrics.get(kind.name);
     setText(value, metric ? `${format(metric.value, kind.decimals)} ${kind.unit}` : UNKNOWN);
@@ -91,7 +93,8 @@ export function createList(list, empty, count, choose) {
     const robots = sortedRobots(state);
     const online = robots.filter((robot) => robot.online).length;
     empty.hidden = robots.length > 0;
-    setText(count, `${online} online, ${robots.length - online} offline`);
+    setText(count, presenceKnown(state)
+      ? `${online} online, ${robots.length - online} offline` : `${robots.length} known, unknown who is online`);
     for (const [id, card] of cards) {
       if (state.robots.has(id)) continue;
       card.root.remove();

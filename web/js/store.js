@@ -157,6 +157,9 @@ export class Store {
   }
 }
 
+/** Whether what `online` says holds now: not without a relay, nor with one that has lost Redis. @param {State} state */
+export const presenceKnown = (state) => state.connection === 'connected' && state.warning === null;
+
 /** @param {State} state @returns {Robot[]} online first, then by id */
 export function sortedRobots(state) {
   return [...state.robots.values()].sort(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { createStore, isStale, ROBOTS_MAX, sortedRobots, STALE_MS } from '../js/store.js';
+import { createStore, isStale, presenceKnown, ROBOTS_MAX, sortedRobots, STALE_MS } from '../js/store.js';
 
 /** @param {string} deviceId @param {Record<string, number>} metrics @param {object} [more] */
 const sample = (deviceId, metrics, more = {}) =>
@@ -36,6 +36,19 @@ test('a value is stale after a while, at once when its robot or the connection i
   assert.equal(isStale(store.state, robot, 1000, 1800), false);
   store.setConnection('disconnected');
   assert.equal(isStale(store.state, robot, 1000, 1800), true);
+});
+
+test('who is online is known only through a relay that has Redis', () => {
+  const store = createStore();
+  assert.equal(presenceKnown(store.state), false);
+  store.setConnection('connected');
+  assert.equal(presenceKnown(store.state), true);
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: '' }, 0);
+  assert.equal(presenceKnown(store.state), false);
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: true, message: '' }, 0);
+  assert.equal(presenceKnown(store.state), true);
+  store.setConnection('disconnected');
+  assert.equal(presenceKnown(store.state), false);
 });
 
 test('late samples are history, and one that overtakes a disconnect brings nobody back', () => {
