@@ -244,6 +244,9 @@ test('sliders set speed and brightness, and their last value always arrives', as
   begin = monotonic();
   await speed.fill('100');
   await robot1.first('speed', begin, (l) => l.value === 100);
+  assert.equal(await page.locator('#speed-value').textContent(), '100 %');
+  await choose(page, 'robot_02');
+  assert.equal(await page.locator('#speed-value').textContent(), 'not set'); // that was another robot's
   await closePage(page);
 });
 

@@ -48,8 +48,9 @@ releaseWhenAway(releaseAll);
 
 /** Commands that are under way belong to the robot that was addressed so far. @param {string} id */
 function address(id) {
+  if (id === store.state.selected) return;
   releaseAll();
-  sliders.forEach((s) => s.flush());
+  sliders.forEach((s) => s.leave());
   store.select(id);
 }
 

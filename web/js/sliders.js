@@ -15,6 +15,7 @@ export function createSlider(input, output, send) {
     start: (fn, ms) => setTimeout(fn, ms),
     stop: (timer) => clearTimeout(timer),
   });
+  const unknown = output.textContent ?? '';
   const paint = () => input.style.setProperty('--at', `${input.value}%`);
   input.addEventListener('input', () => {
     paint();
@@ -24,8 +25,11 @@ export function createSlider(input, output, send) {
   input.addEventListener('change', () => throttle.flush());
   paint();
   return {
-    /** What waits was meant for the present robot: it goes out before another is addressed. */
-    flush: () => throttle.flush(),
+    /** Another robot is addressed: what waits goes to the present one, and what the next one is set to is not known. */
+    leave() {
+      throttle.flush();
+      setText(output, unknown);
+    },
     /** @param {boolean} usable without a connection nothing can be set, and nothing is sent later */
     enable(usable) {
       if (!usable) throttle.cancel();
