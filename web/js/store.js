@@ -32,9 +32,13 @@
 
 export const STALE_MS = 10_000;
 export const ROBOTS_MAX = 2000;
+export const METRICS_MAX = 64; // per robot; a message has at most 36, but each may have others
 
 /** @param {string} id @returns {Robot} */
 const newRobot = (id) => ({ id, name: '', online: false, lastAt: null, metrics: new Map(), status: '' });
+
+/** @param {Map<string, Metric>} metrics not empty @returns {string} the name of the one with the greatest age */
+const oldest = (metrics) => [...metrics].reduce((a, b) => (b[1].at < a[1].at ? b : a))[0];
 
 /** @returns {Store} */
 export function createStore() {
@@ -123,7 +127,10 @@ export class Store {
     if (!known) robot.online = true;
     if (message.deviceName) robot.name = message.deviceName;
     robot.lastAt = now;
-    for (const [name, value] of Object.entries(message.metrics)) robot.metrics.set(name, { value, at: now });
+    for (const [name, value] of Object.entries(message.metrics)) {
+      if (robot.metrics.size >= METRICS_MAX && !robot.metrics.has(name)) robot.metrics.delete(oldest(robot.metrics));
+      robot.metrics.set(name, { value, at: now });
+    }
   }
 
   /** Finds or adds a robot. @param {string} id @returns {Robot | null} null: too many robots are online */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { createStore, isStale, presenceKnown, ROBOTS_MAX, sortedRobots, STALE_MS } from '../js/store.js';
+import { createStore, isStale, METRICS_MAX, presenceKnown, ROBOTS_MAX, sortedRobots, STALE_MS } from '../js/store.js';
 
 /** @param {string} deviceId @param {Record<string, number>} metrics @param {object} [more] */
 const sample = (deviceId, metrics, more = {}) =>
@@ -36,6 +36,16 @@ test('a value is stale after a while, at once when its robot or the connection i
   assert.equal(isStale(store.state, robot, 1000, 1800), false);
   store.setConnection('disconnected');
   assert.equal(isStale(store.state, robot, 1000, 1800), true);
+});
+
+test('a robot that names ever new metrics is kept small', () => {
+  const store = createStore();
+  store.apply(sample('a', { battery: 85 }), 0);
+  for (let i = 1; i <= 3 * METRICS_MAX; i++) store.apply(sample('a', { battery: 85, [`m${i}`]: i }), i);
+  const metrics = store.state.robots.get('a')?.metrics;
+  assert.equal(metrics?.size, METRICS_MAX);
+  assert.equal(metrics?.get('battery')?.at, 3 * METRICS_MAX);
+  assert.equal(metrics?.get(`m${3 * METRICS_MAX}`)?.value, 3 * METRICS_MAX);
 });
 
 test('who is online is known only through a relay that has Redis', () => {
