@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "jsonw.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -236,7 +237,10 @@ void log_write(enum log_level level, const char *event, ...)
     char line[LOG_LINE_MAX + 1];
     size_t len = log_format(line, sizeof line, clock_wall_ms(), level, event, fields);
     /* One write, so that lines of several processes do not mix. A log that cannot be written is lost:
-     * there is no one to tell, and nothing may wait for it. */
+     * there is no one to tell, and nothing may wait for it. A pipe that is ready has room for a line. */
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0)
+        return;
     ssize_t written = write(STDERR_FILENO, line, len);
     (void)written;
 }
