@@ -499,7 +499,8 @@ static int listen_on(struct ws *w, char *why, size_t why_cap)
         .timeout_secs = HANDSHAKE_S,
         .timeout_secs_ah_idle = HANDSHAKE_S,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6 |
-                   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | (path ? LWS_SERVER_OPTION_UNIX_SOCK : 0),
+                   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
+                   (path ? LWS_SERVER_OPTION_UNIX_SOCK : 0),
     };
     mode_t mask = umask(0117); /* the socket is for its owner and group: nginx */
     w->lws = lws_create_context(&info);

@@ -100,6 +100,14 @@ describe('configuration', () => {
             assert.match(version.stdout, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n$`));
         });
 
+    for (const name of ['telerelay-wsd', 'telerelay-api'])
+        it(`of ${name}: an address that cannot be had ends it with 1`, () => {
+            // libwebsockets leaks a little of its own when it fails to start.
+            const { status, stderr } = run(name, ['--listen', 'unix:/nonexistent/x.sock'], { ASAN_OPTIONS: 'detect_leaks=0' });
+            assert.equal(status, 1);
+            assert.match(stderr, /nonexistent\/x\.sock: No such file/);
+        });
+
     it('no sanitizer spoke', () => {
         assert.deepEqual(fs.readdirSync(dir).filter((name) => /\.(asan|ubsan)\./.test(name)), []);
     });
