@@ -20,9 +20,9 @@ void csv_begin(struct csv *csv, const char (*fields)[MSG_METRIC_NAME_MAX + 1], s
 {
     static const char *const usual[] = {"battery", "cpu", "temperature", "signal"};
     csv->n = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; fields && i < n; i++)
         add_first(csv, fields[i]);
-    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]) && n == 0; i++)
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]) && !fields; i++)
         add_first(csv, usual[i]);
     csv->n_first = csv->n;
 }

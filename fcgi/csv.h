@@ -24,7 +24,7 @@ struct csv {
     size_t n_first; /* in a fixed order; those behind are sorted by name */
 };
 
-/* The asked metrics in that order (n > 0), or battery, cpu, temperature, signal. */
+/* The asked metrics in that order (there may be none); fields NULL: battery, cpu, temperature, signal. */
 void csv_begin(struct csv *csv, const char (*fields)[MSG_METRIC_NAME_MAX + 1], size_t n);
 
 /* Adds columns for a sample's further metrics; -1 when there would be too many. */

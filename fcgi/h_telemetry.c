@@ -113,7 +113,7 @@ static void answer_csv(struct reply *reply, const struct history *h, const struc
 {
     struct item_clock clock = {0};
     struct csv csv;
-    csv_begin(&csv, h->fields, h->n_fields);
+    csv_begin(&csv, h->has_fields ? h->fields : NULL, h->n_fields);
     for (size_t i = 0; i < n && !h->has_fields; i++) {
         if (csv_widen(&csv, &page[i]) < 0) {
             reply_problem(reply, 400,
