@@ -165,6 +165,14 @@ static void drop_robot(struct hub *h, struct robot *r)
     free(r);
 }
 
+/* A newer connection of the robot has taken over on another relay. */
+static void give_up_robot(struct hub *h, struct robot *r)
+{
+    replace_session(h, r);
+    bus_detach(h->bus, r->id, 0);
+    drop_robot(h, r);
+}
+
 static void attach(struct hub *h, struct robot *r);
 
 static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t conn)
@@ -186,9 +194,7 @@ static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t
         greet_robot(h, r);
         break;
     case BUS_ATTACH_OLDER:
-        replace_session(h, r);
-        bus_detach(h->bus, r->id, 0);
-        drop_robot(h, r);
+        give_up_robot(h, r);
         break;
     case BUS_ATTACH_FULL:
         log_warn("too_many_devices", log_str("device_id", r->id), log_int("max_devices", h->conf->wsd.max_devices));
@@ -228,7 +234,6 @@ static int open_robot(struct hub *h, struct session *s, const char *device_id)
             return -1;
         snprintf(r->id, sizeof(r->id), "%s", device_id);
         snprintf(r->name, sizeof(r->name), "%s", device_id);
-        r->key = outq_key(r->id, strlen(r->id));
         HASH_ADD_STR(h->robots, id, r);
     }
     r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
@@ -269,9 +274,7 @@ static void on_kick(void *ctx, const char *device_id, uint64_t conn)
         r->taken_over = conn; /* unless it is about to get a number that is newer still */
         return;
     }
-    replace_session(h, r);
-    bus_detach(h->bus, r->id, 0);
-    drop_robot(h, r);
+    give_up_robot(h, r);
 }
 
 /* --- the bus ------------------------------------------------------------------------------- */
@@ -336,7 +339,6 @@ static void open_website(struct hub *h, struct session *s)
     DL_APPEND(h->websites, s);
     if (h->n_websites++ == 0)
         bus_listen_upstream(h->bus, true);
-    s->greeted = true;
     jsonw_init(&w, buf, sizeof(buf));
     msg_put_website_greeting(&w);
     hub_send_text(h, s, &w);

@@ -15,7 +15,6 @@ struct robot {
     char id[MSG_DEVICE_ID_MAX + 1];
     char name[MSG_NAME_MAX + 1]; /* for people; the id until the robot says another */
     uint64_t conn;               /* connection number, 0 until the bus has given one */
-    uint32_t key;                /* of its telemetry in queues */
     uint64_t taken_over;         /* the number of a connection elsewhere that came while this one had none yet */
     bool attaching;              /* the bus has been asked for a number */
     bool entered;                /* the bus has said that it is online */

@@ -31,8 +31,8 @@ struct session {
     /* the hub's */
     struct session *prev, *next; /* websites */
     uint64_t listed_to;          /* website: the serial of the last robot it was told of (presence.h) */
-    bool greeted;
-    uint8_t moving; /* a bit per kind of motion: the last one it sent was not zero */
+    bool greeted;                /* robot */
+    uint8_t moving;              /* a bit per kind of motion: the last one it sent was not zero */
     struct limit limit;
 
     /* ws.c's */
