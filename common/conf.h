@@ -21,6 +21,12 @@
 /* An address: "unix:/path" or "HOST:PORT" with a numeric host (names would block in the resolver). */
 #define CONF_ADDRESS_MAX 256
 
+/* Who may drive. */
+enum conf_control {
+    CONF_SHARED,   /* anyone */
+    CONF_EXCLUSIVE /* who holds the robot's control lease */
+};
+
 struct conf {
     char file[CONF_PATH_MAX]; /* "" when there is none */
 
@@ -53,6 +59,11 @@ struct conf {
         int max_devices;               /* device ids ever seen; 0: no limit */
         int lease_ms;                  /* ms until a silent relay's robots count as gone */
         int drain_ms;                  /* ms for closing on SIGTERM */
+        enum conf_control control;     /* who may drive */
+        int control_ms;                /* ms from its holder's last sign of life to the end of a control lease */
+        int silence_ms;                /* ms without a motion from a driving website until its robot is stopped */
+        int audit_maxlen;              /* commands per device kept in Redis; 0: no limit */
+        int events_maxlen;             /* events kept in Redis; 0: no limit */
         enum log_level log_level;
     } wsd;
 
@@ -74,6 +85,10 @@ struct conf {
         char ca[CONF_PATH_MAX];         /* PEM of the authority to trust; "" for the system's */
         char trace[CONF_PATH_MAX];      /* JSON lines of output changes; "" for none */
         int deadman_ms;                 /* ms from the last motion command to outputs at zero */
+        char spool[CONF_PATH_MAX];      /* directory for what outlives the program; "" for none */
+        int heartbeat_ms;               /* ms between heartbeats */
+        int fresh_ms;                   /* ms that the heartbeat of a motion may be old */
+        bool require_fresh;             /* refuse a motion whose sender names no heartbeat */
         enum log_level log_level;
     } robot;
 };

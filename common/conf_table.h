@@ -18,6 +18,8 @@ enum conf_type {
     CONF_ADDRESS, /* see conf_parse_address */
     CONF_URL,     /* ws:// or wss:// */
     CONF_DRIVER,  /* one of conf_table_drivers */
+    CONF_CONTROL, /* enum conf_control */
+    CONF_BOOL,    /* yes or no */
     CONF_LEVEL,   /* enum log_level */
     CONF_INT,     /* int */
     CONF_NUMBER   /* double */

@@ -139,6 +139,16 @@ int conf_set_value(struct conf *conf, const struct conf_key *key, const char *te
             return -1;
         *(enum log_level *)(void *)member = level;
         return 0;
+    case CONF_CONTROL:
+        if (strcmp(text, "shared") != 0 && strcmp(text, "exclusive") != 0)
+            return -1;
+        *(enum conf_control *)(void *)member = *text == 'e' ? CONF_EXCLUSIVE : CONF_SHARED;
+        return 0;
+    case CONF_BOOL:
+        if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+            return -1;
+        *(bool *)(void *)member = *text == 'y';
+        return 0;
     default:
         if (!text_is_allowed(key, text))
             return -1;
@@ -178,6 +188,12 @@ void conf_describe_allowed(char *out, size_t cap, const struct conf_key *key)
         break;
     case CONF_DRIVER:
         describe_drivers(out, cap);
+        break;
+    case CONF_CONTROL:
+        snprintf(out, cap, "shared or exclusive");
+        break;
+    case CONF_BOOL:
+        snprintf(out, cap, "yes or no");
         break;
     case CONF_LEVEL:
         snprintf(out, cap, "one of debug, info, warn, error");

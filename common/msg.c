@@ -12,15 +12,26 @@ static const char *const type_names[MSG_TYPES] = {
     [MSG_SET_SPEED] = "set_speed",
     [MSG_SET_BRIGHTNESS] = "set_brightness",
     [MSG_REQUEST_FRAME] = "request_frame",
+    [MSG_STOP] = "stop",
+    [MSG_REARM] = "rearm",
+    [MSG_CONTROL_ACQUIRE] = "control_acquire",
+    [MSG_CONTROL_RELEASE] = "control_release",
+    [MSG_WATCH] = "watch",
+    [MSG_PING] = "ping",
+    [MSG_HEARTBEAT] = "heartbeat",
     [MSG_TELEMETRY] = "telemetry",
     [MSG_STATUS] = "status",
     [MSG_VIDEO_FRAME] = "video_frame",
     [MSG_CONNECTION] = "connection",
     [MSG_ACK] = "ack",
+    [MSG_STOP_STATE] = "stop_state",
     [MSG_ERROR] = "error",
     [MSG_TELEMETRY_UPDATE] = "telemetry_update",
     [MSG_ROBOT_STATUS] = "robot_status",
     [MSG_RELAY_STATUS] = "relay_status",
+    [MSG_CONTROL_STATE] = "control_state",
+    [MSG_ROBOT_HEARTBEAT] = "robot_heartbeat",
+    [MSG_PONG] = "pong",
 };
 
 static const struct {
@@ -55,6 +66,12 @@ const char *msg_code_name(enum msg_code code)
 const char *msg_code_text(enum msg_code code)
 {
     return (unsigned)code < MSG_CODES ? codes[code].text : "";
+}
+
+const char *msg_outcome_name(enum msg_outcome outcome)
+{
+    static const char *const names[MSG_OUTCOMES] = {"", "applied", "rejected", "expired"};
+    return (unsigned)outcome < MSG_OUTCOMES ? names[outcome] : "";
 }
 
 bool msg_is_command(enum msg_type type)
@@ -132,6 +149,12 @@ static size_t describe(char *out, size_t cap, const struct msg *m, bool done)
     }
     case MSG_REQUEST_FRAME:
         snprintf(text, sizeof text, "%s", done ? "Frame requested" : "Request frame");
+        break;
+    case MSG_STOP:
+        snprintf(text, sizeof text, "Stop");
+        break;
+    case MSG_REARM:
+        snprintf(text, sizeof text, "Re-arm");
         break;
     default:
         snprintf(text, sizeof text, "%s", msg_type_name(m->type));

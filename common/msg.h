@@ -21,6 +21,7 @@
 #define MSG_METRIC_NAME_MAX 32   /* bytes: [A-Za-z][A-Za-z0-9_]{0,31} */
 #define MSG_METRICS_EXTRA   32   /* further metrics beside the four known ones */
 #define MSG_METRICS_MAX     (4 + MSG_METRICS_EXTRA)
+#define MSG_WATCH_MAX       64           /* device ids of one watch */
 #define MSG_DEPTH_MAX       8            /* nesting of objects and arrays */
 #define MSG_VIDEO_DATA_MAX  (512 * 1024) /* bytes of "frame_data" (base64) */
 
@@ -35,17 +36,29 @@ enum msg_type {
     MSG_SET_SPEED,
     MSG_SET_BRIGHTNESS,
     MSG_REQUEST_FRAME,
+    MSG_STOP,
+    MSG_REARM,
+    /* website → relay */
+    MSG_CONTROL_ACQUIRE,
+    MSG_CONTROL_RELEASE,
+    MSG_WATCH,
+    MSG_PING, /* robots may, too */
     /* robot → relay */
+    MSG_HEARTBEAT,
     MSG_TELEMETRY,
     MSG_STATUS,
     MSG_VIDEO_FRAME, /* and relay → website */
     /* relay → peers */
     MSG_CONNECTION,
-    MSG_ACK,
+    MSG_ACK,        /* and robot → relay: what became of a command */
+    MSG_STOP_STATE, /* and robot → relay: whether it is stopped */
     MSG_ERROR,
     MSG_TELEMETRY_UPDATE,
     MSG_ROBOT_STATUS,
     MSG_RELAY_STATUS,
+    MSG_CONTROL_STATE,
+    MSG_ROBOT_HEARTBEAT,
+    MSG_PONG,
     MSG_TYPES
 };
 
@@ -67,6 +80,9 @@ enum msg_code {
     MSG_CODES
 };
 
+/* What became of a command at the robot: "status" of its ack. */
+enum msg_outcome { MSG_NO_OUTCOME, MSG_APPLIED, MSG_REJECTED, MSG_TOO_OLD, MSG_OUTCOMES };
+
 struct msg_metric {
     const char *name;
     double value; /* finite; battery, cpu, signal 0..100 %; temperature -100..300 °C */
@@ -84,21 +100,36 @@ struct msg {
     struct msg_metric metrics[MSG_METRICS_MAX]; /* TELEMETRY(_UPDATE): battery, cpu, temperature, signal
                                                    first and in that order, then the others as sent */
     size_t n_metrics;
-    bool has_time;          /* `time_ms` holds the sender's "timestamp" */
-    int64_t time_ms;        /* wall clock of the sender, ms since 1970; from RFC 3339, or a number of
-                               seconds or (from 1e11) milliseconds. Anything else counts as absent. */
-    const char *status;     /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
-    const char *message;    /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
-    const char *frame_data; /* VIDEO_FRAME: base64 */
-    size_t frame_data_len;  /* bytes */
-    bool has_frame_number;
-    int64_t frame_number;      /* VIDEO_FRAME: 0..2^53 */
+    bool has_time;             /* `time_ms` holds the sender's "timestamp" */
+    int64_t time_ms;           /* wall clock of the sender, ms since 1970; from RFC 3339, or a number of
+                                  seconds or (from 1e11) milliseconds. Anything else counts as absent. */
+    const char *status;        /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
+    const char *message;       /* STATUS, ROBOT_STATUS, CONNECTION, ACK */
+    const char *frame_data;    /* VIDEO_FRAME: base64 */
+    size_t frame_data_len;     /* bytes */
+    int64_t frame_number;      /* VIDEO_FRAME: 0..2^53, -1 where absent */
     const char *original_type; /* ACK, ERROR from a relay */
     const char *error;         /* ERROR: text for people */
     const char *code;          /* ERROR: one of msg_code_name() */
     const char *device_type;   /* CONNECTION: "website" or "robot" */
     int robots;                /* ACK: number of robots, -1 where absent */
-    void *doc;                 /* owner of the strings; private */
+    int64_t hb;       /* HEARTBEAT: its number; commands: the newest that the sender has seen; -1 where absent */
+    int64_t relay_hb; /* commands at a robot: the newest that its relay has seen; -1 where absent */
+    int64_t seq;      /* commands at a robot, its ACK, STOP_STATE: number of the command; -1 where absent */
+    int64_t epoch;    /* commands at a robot, CONTROL_STATE: of the lease; -1 where absent */
+    int ttl_ms;       /* commands: worth delivering for, ms; 0 where absent */
+    int latency_ms;   /* ACK: -1 where absent */
+    enum msg_outcome outcome; /* ACK of a robot */
+    const char *reason;       /* ACK: why it was not applied */
+    const char *by;           /* STOP, REARM at a robot, STOP_STATE: who did it */
+    const char *holder;       /* CONTROL_STATE: NULL when nobody */
+    bool stopped, confirmed;  /* STOP_STATE */
+    bool take;                /* CONTROL_ACQUIRE: from whoever holds it */
+    bool you;                 /* CONTROL_STATE: the receiver is the holder */
+    bool duplicate;           /* ACK: the same id came before */
+    size_t n_device_ids;      /* WATCH: 0..MSG_WATCH_MAX, read with msg_device_id_at() */
+    const void *device_ids;   /* private */
+    void *doc;                /* owner of the strings; private */
 };
 
 /* What was wrong. Text is safe to send and to log: it quotes names, never payloads. */
@@ -120,11 +151,15 @@ int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *ou
 /* Frees what a msg_decode'd message holds; harmless on a zeroed one. */
 void msg_finish(struct msg *m);
 
+const char *msg_device_id_at(const struct msg *m, size_t i); /* i < m->n_device_ids */
+
 const char *msg_type_name(enum msg_type type); /* "robot_move"; MSG_NONE: "" */
 const char *msg_code_name(enum msg_code code); /* "invalid_json" */
 const char *msg_code_text(enum msg_code code); /* "Invalid JSON format": a default text */
 
-bool msg_is_command(enum msg_type type); /* forwarded to robots */
+const char *msg_outcome_name(enum msg_outcome outcome); /* "applied", "rejected", "expired"; else "" */
+
+bool msg_is_command(enum msg_type type); /* forwarded to robots, but for stop and re-arm */
 bool msg_is_move(enum msg_type type);    /* a motion: latest wins, short time to live */
 bool msg_device_id_valid(const char *id, size_t len);
 bool msg_metric_name_valid(const char *name, size_t len);
@@ -147,7 +182,8 @@ struct msg_ack {
     const char *original_type;
     const char *id; /* or NULL */
     const char *message;
-    int robots; /* -1: no such member */
+    int robots;     /* -1: no such member */
+    bool duplicate; /* the same id came before: not forwarded again */
     int64_t now_us;
 };
 void msg_put_ack(struct jsonw *w, const struct msg_ack *ack);
@@ -168,7 +204,33 @@ void msg_put_video_frame(struct jsonw *w, const struct msg *m, const char *devic
 /* This relay's own state: whether it reaches Redis. Websites show it; others may ignore it. */
 void msg_put_relay_status(struct jsonw *w, const char *relay, bool redis_up, int64_t now_us);
 
+/* What became of a command at a robot, for the website that sent it. Without latency_ms, which is
+ * appended by the relay that knows when the command came. reason: NULL for none. */
+struct msg_receipt {
+    const char *original_type;
+    const char *id;
+    const char *device_id;
+    enum msg_outcome outcome;
+    const char *reason;
+    int64_t now_us;
+};
+void msg_put_receipt(struct jsonw *w, const struct msg_receipt *r);
+void msg_put_stop_state(struct jsonw *w, const char *device_id, bool stopped, bool confirmed, const char *by,
+                        int64_t time_ms);
+void msg_put_control_state(struct jsonw *w, const char *device_id, const char *holder, bool you, int64_t epoch);
+void msg_put_robot_heartbeat(struct jsonw *w, const char *device_id, int64_t hb);
+void msg_put_pong(struct jsonw *w, const char *id, int64_t now_us);
+
+/* To a robot: type MSG_STOP or MSG_REARM. */
+void msg_put_stop(struct jsonw *w, enum msg_type type, const char *id, const char *by, int64_t seq, int64_t now_us);
+
+/* A JSON object that is complete gets one more member in front of its last brace. len: of the object in w. */
+void msg_append_int(struct jsonw *w, const char *key, int64_t value);
+
 /* What a robot sends. metrics: as msg_put_metrics takes them. */
+void msg_put_heartbeat(struct jsonw *w, int64_t hb);
+void msg_put_outcome(struct jsonw *w, const char *id, int64_t seq, enum msg_outcome outcome, const char *reason);
+void msg_put_robot_stop_state(struct jsonw *w, bool stopped, int64_t seq, const char *by);
 void msg_put_telemetry(struct jsonw *w, const struct msg *m, int64_t time_ms);
 void msg_put_status(struct jsonw *w, const char *status, const char *message);
 

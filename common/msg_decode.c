@@ -133,6 +133,47 @@ static void get_time(const json_t *value, struct msg *m)
     m->time_ms = ms >= 0 ? ms : 0;
 }
 
+static int get_bool(const struct msg_field *f, const json_t *value, bool *out, struct msg_fault *fault)
+{
+    if (!json_is_boolean(value))
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be true or false", f->name);
+    *out = json_is_true(value);
+    return 0;
+}
+
+static int get_outcome(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    const char *text = json_string_value(value);
+    for (int i = MSG_NO_OUTCOME + 1; text != NULL && i < MSG_OUTCOMES; i++) {
+        if (strcmp(text, msg_outcome_name((enum msg_outcome)i)) == 0)
+            m->outcome = (enum msg_outcome)i;
+    }
+    if (m->outcome == MSG_NO_OUTCOME)
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be applied, rejected or expired", f->name);
+    return 0;
+}
+
+static int get_device_ids(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    const char *id;
+    if (!json_is_array(value) || (double)json_array_size(value) > f->max)
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be an array of at most %.0f device ids", f->name, f->max);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (get_device_id(f, json_array_get(value, i), &id, fault) != 0)
+            return fail(fault, MSG_INVALID_MESSAGE,
+                        "each of %s must be a string of 1 to %d characters of A-Z a-z 0-9 _ . -", f->name,
+                        MSG_DEVICE_ID_MAX);
+    }
+    m->device_ids = value;
+    m->n_device_ids = json_array_size(value);
+    return 0;
+}
+
+const char *msg_device_id_at(const struct msg *m, size_t i)
+{
+    return json_string_value(json_array_get(m->device_ids, i));
+}
+
 /* A missing required value (NULL) is refused like one of the wrong kind. */
 static int get_field(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
 {
@@ -145,7 +186,6 @@ static int get_field(const struct msg_field *f, const json_t *value, struct msg 
         if (get_number(f, value, &number, fault) != 0)
             return -1;
         *(int64_t *)member = (int64_t)number;
-        m->has_frame_number = true;
         return 0;
     case MSG_KIND_COUNT:
         if (get_number(f, value, &number, fault) != 0)
@@ -162,6 +202,12 @@ static int get_field(const struct msg_field *f, const json_t *value, struct msg 
         return get_setting(f, value, m, fault);
     case MSG_KIND_BASE64:
         return get_base64(f, value, m, fault);
+    case MSG_KIND_BOOL:
+        return get_bool(f, value, member, fault);
+    case MSG_KIND_OUTCOME:
+        return get_outcome(f, value, m, fault);
+    case MSG_KIND_DEVICE_IDS:
+        return get_device_ids(f, value, m, fault);
     case MSG_KIND_TIME:
         get_time(value, m);
         return 0;
@@ -309,7 +355,8 @@ int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *ou
     struct msg_doc *doc = msg_doc_parse(buf, len, &fault->code, &why);
     if (doc == NULL)
         return fail(fault, fault->code, "%s", why);
-    out->robots = -1;
+    out->robots = out->latency_ms = -1;
+    out->frame_number = out->hb = out->relay_hb = out->seq = out->epoch = -1;
     out->doc = doc;
     if (decode_object(from, doc->root, out, fault) == 0)
         return 0;

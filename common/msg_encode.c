@@ -41,7 +41,19 @@ void msg_put_command(struct jsonw *w, const struct msg *m, int64_t now_us)
     } else if (m->type == MSG_SET_SPEED || m->type == MSG_SET_BRIGHTNESS) {
         jsonw_kv_num(w, "value", m->value);
     }
+    jsonw_kv_str(w, "id", m->id);
+    if (m->hb >= 0)
+        jsonw_kv_int(w, "hb", m->hb);
     put_time_us(w, now_us);
+    end(w);
+}
+
+void msg_append_int(struct jsonw *w, const char *key, int64_t value)
+{
+    if (w->overflow || w->len == 0)
+        return;
+    w->len--;
+    jsonw_kv_int(w, key, value);
     end(w);
 }
 
@@ -81,6 +93,8 @@ void msg_put_ack(struct jsonw *w, const struct msg_ack *ack)
     jsonw_kv_str(w, "message", ack->message);
     if (ack->robots >= 0)
         jsonw_kv_int(w, "robots", ack->robots);
+    if (ack->duplicate)
+        jsonw_kv_bool(w, "duplicate", true);
     put_time_us(w, ack->now_us);
     end(w);
 }
@@ -134,7 +148,7 @@ void msg_put_video_frame(struct jsonw *w, const struct msg *m, const char *devic
     jsonw_raw(w, ",\"frame_data\":\"", 15);
     jsonw_raw(w, m->frame_data, m->frame_data_len); /* base64 needs no escapes */
     jsonw_raw(w, "\"", 1);
-    if (m->has_frame_number)
+    if (m->frame_number >= 0)
         jsonw_kv_int(w, "frame_number", m->frame_number);
     put_time_us(w, m->has_time ? m->time_ms * 1000 : now_us);
     end(w);
@@ -149,6 +163,97 @@ void msg_put_relay_status(struct jsonw *w, const char *relay, bool redis_up, int
                  redis_up ? "The relay reaches its store"
                           : "The relay does not reach its store: no telemetry is saved, no command gets through");
     put_time_us(w, now_us);
+    end(w);
+}
+
+void msg_put_receipt(struct jsonw *w, const struct msg_receipt *r)
+{
+    begin(w, MSG_ACK);
+    jsonw_kv_str(w, "original_type", r->original_type);
+    jsonw_kv_str(w, "id", r->id);
+    jsonw_kv_str(w, "status", msg_outcome_name(r->outcome));
+    jsonw_kv_str(w, "reason", r->reason);
+    jsonw_kv_str(w, "device_id", r->device_id);
+    put_time_us(w, r->now_us);
+    end(w);
+}
+
+void msg_put_stop_state(struct jsonw *w, const char *device_id, bool stopped, bool confirmed, const char *by,
+                        int64_t time_ms)
+{
+    begin(w, MSG_STOP_STATE);
+    jsonw_kv_str(w, "device_id", device_id);
+    jsonw_kv_bool(w, "stopped", stopped);
+    jsonw_kv_bool(w, "confirmed", confirmed);
+    jsonw_kv_str(w, "by", by);
+    put_time_ms(w, time_ms);
+    end(w);
+}
+
+void msg_put_control_state(struct jsonw *w, const char *device_id, const char *holder, bool you, int64_t epoch)
+{
+    begin(w, MSG_CONTROL_STATE);
+    jsonw_kv_str(w, "device_id", device_id);
+    if (holder != NULL)
+        jsonw_kv_str(w, "holder", holder);
+    else
+        jsonw_lit(w, ",\"holder\":null");
+    jsonw_kv_bool(w, "you", you);
+    jsonw_kv_int(w, "epoch", epoch);
+    end(w);
+}
+
+void msg_put_robot_heartbeat(struct jsonw *w, const char *device_id, int64_t hb)
+{
+    begin(w, MSG_ROBOT_HEARTBEAT);
+    jsonw_kv_str(w, "device_id", device_id);
+    jsonw_kv_int(w, "hb", hb);
+    end(w);
+}
+
+void msg_put_pong(struct jsonw *w, const char *id, int64_t now_us)
+{
+    begin(w, MSG_PONG);
+    jsonw_kv_str(w, "id", id);
+    put_time_us(w, now_us);
+    end(w);
+}
+
+void msg_put_stop(struct jsonw *w, enum msg_type type, const char *id, const char *by, int64_t seq, int64_t now_us)
+{
+    begin(w, type);
+    jsonw_kv_str(w, "id", id);
+    jsonw_kv_str(w, "by", by);
+    jsonw_kv_int(w, "seq", seq);
+    put_time_us(w, now_us);
+    end(w);
+}
+
+void msg_put_heartbeat(struct jsonw *w, int64_t hb)
+{
+    begin(w, MSG_HEARTBEAT);
+    jsonw_kv_int(w, "hb", hb);
+    end(w);
+}
+
+void msg_put_outcome(struct jsonw *w, const char *id, int64_t seq, enum msg_outcome outcome, const char *reason)
+{
+    begin(w, MSG_ACK);
+    jsonw_kv_str(w, "id", id);
+    if (seq >= 0)
+        jsonw_kv_int(w, "seq", seq);
+    jsonw_kv_str(w, "status", msg_outcome_name(outcome));
+    jsonw_kv_str(w, "reason", reason);
+    end(w);
+}
+
+void msg_put_robot_stop_state(struct jsonw *w, bool stopped, int64_t seq, const char *by)
+{
+    begin(w, MSG_STOP_STATE);
+    jsonw_kv_bool(w, "stopped", stopped);
+    if (seq >= 0)
+        jsonw_kv_int(w, "seq", seq);
+    jsonw_kv_str(w, "by", by);
     end(w);
 }
 

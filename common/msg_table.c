@@ -81,26 +81,95 @@
         "device_type", MSG_KIND_TEXT, MSG_OPTIONAL, AT(device_type), 0, MSG_NAME_MAX                                   \
     }
 
+#define F_INTEGER(name, member)                                                                                        \
+    {                                                                                                                  \
+        name, MSG_KIND_INTEGER, MSG_NULLABLE, AT(member), 0, TWO_TO_53                                                 \
+    }
+#define F_HB       F_INTEGER("hb", hb)
+#define F_RELAY_HB F_INTEGER("relay_hb", relay_hb)
+#define F_SEQ      F_INTEGER("seq", seq)
+#define F_EPOCH    F_INTEGER("epoch", epoch)
+#define F_HB_MUST                                                                                                      \
+    {                                                                                                                  \
+        "hb", MSG_KIND_INTEGER, MSG_REQUIRED, AT(hb), 0, TWO_TO_53                                                     \
+    }
+#define F_TTL                                                                                                          \
+    {                                                                                                                  \
+        "ttl_ms", MSG_KIND_COUNT, MSG_NULLABLE, AT(ttl_ms), 1, 600000                                                  \
+    }
+#define F_LATENCY                                                                                                      \
+    {                                                                                                                  \
+        "latency_ms", MSG_KIND_COUNT, MSG_NULLABLE, AT(latency_ms), 0, 1e9                                             \
+    }
+#define F_OUTCOME                                                                                                      \
+    {                                                                                                                  \
+        "status", MSG_KIND_OUTCOME, MSG_REQUIRED, 0, 0, 0                                                              \
+    }
+#define F_REASON                                                                                                       \
+    {                                                                                                                  \
+        "reason", MSG_KIND_NAME, MSG_NULLABLE, AT(reason), 0, MSG_NAME_MAX                                             \
+    }
+#define F_BY                                                                                                           \
+    {                                                                                                                  \
+        "by", MSG_KIND_NAME, MSG_NULLABLE, AT(by), 0, MSG_NAME_MAX                                                     \
+    }
+#define F_HOLDER                                                                                                       \
+    {                                                                                                                  \
+        "holder", MSG_KIND_NAME, MSG_NULLABLE, AT(holder), 0, MSG_NAME_MAX                                             \
+    }
+#define F_ID_OR_NULL                                                                                                   \
+    {                                                                                                                  \
+        "id", MSG_KIND_ID, MSG_NULLABLE, AT(id), 1, MSG_COMMAND_ID_MAX                                                 \
+    }
+#define F_FLAG(name, member, need)                                                                                     \
+    {                                                                                                                  \
+        name, MSG_KIND_BOOL, need, AT(member), 0, 0                                                                    \
+    }
+#define F_STOPPED   F_FLAG("stopped", stopped, MSG_REQUIRED)
+#define F_CONFIRMED F_FLAG("confirmed", confirmed, MSG_REQUIRED)
+#define F_YOU       F_FLAG("you", you, MSG_REQUIRED)
+#define F_TAKE      F_FLAG("take", take, MSG_OPTIONAL)
+#define F_DUPLICATE F_FLAG("duplicate", duplicate, MSG_OPTIONAL)
+#define F_DEVICE_IDS                                                                                                   \
+    {                                                                                                                  \
+        "device_ids", MSG_KIND_DEVICE_IDS, MSG_REQUIRED, 0, 0, MSG_WATCH_MAX                                           \
+    }
+
 /* clang-format off: one list per line */
-static const struct msg_field move[] = {F_ID, F_TO, F_X, F_Y, END};
-static const struct msg_field set_value[] = {F_ID, F_TO, F_VALUE, END};
-static const struct msg_field set_alias[] = {F_ID, F_TO, F_SETTING, F_VALUE, END};
-static const struct msg_field no_values[] = {F_ID, F_TO, END};
+static const struct msg_field move[] = {F_ID, F_TO, F_X, F_Y, F_TTL, F_HB, END};
+static const struct msg_field set_value[] = {F_ID, F_TO, F_VALUE, F_TTL, F_HB, END};
+static const struct msg_field set_alias[] = {F_ID, F_TO, F_SETTING, F_VALUE, F_TTL, F_HB, END};
+static const struct msg_field no_values[] = {F_ID, F_TO, F_TTL, F_HB, END};
+static const struct msg_field stop[] = {F_ID, F_TO, END};
+static const struct msg_field control_acquire[] = {F_ID, F_OF, F_TAKE, END};
+static const struct msg_field control_release[] = {F_ID, F_OF, END};
+static const struct msg_field watch[] = {F_ID, F_DEVICE_IDS, END};
+static const struct msg_field ping[] = {F_ID, END};
 
 static const struct msg_field telemetry[] = {F_NAME, F_TIME, END};
 static const struct msg_field status[] = {F_STATUS, F_MESSAGE, END};
 static const struct msg_field video[] = {F_FRAME, F_FRAME_NUMBER, F_TIME, END};
 
-static const struct msg_field relay_move[] = {F_X, F_Y, F_TIME, END};
-static const struct msg_field relay_set[] = {F_VALUE, F_TIME, END};
-static const struct msg_field relay_no_values[] = {F_TIME, END};
+static const struct msg_field heartbeat[] = {F_HB_MUST, END};
+static const struct msg_field outcome[] = {F_ID_OR_NULL, F_ORIGINAL, F_OUTCOME, F_REASON, F_SEQ, END};
+static const struct msg_field robot_stop_state[] = {F_STOPPED, F_SEQ, F_BY, END};
+
+static const struct msg_field relay_move[] = {F_ID, F_X, F_Y, F_HB, F_RELAY_HB, F_SEQ, F_EPOCH, F_TIME, END};
+static const struct msg_field relay_set[] = {F_ID, F_VALUE, F_HB, F_RELAY_HB, F_SEQ, F_EPOCH, F_TIME, END};
+static const struct msg_field relay_no_values[] = {F_ID, F_HB, F_RELAY_HB, F_SEQ, F_EPOCH, F_TIME, END};
+static const struct msg_field relay_stop[] = {F_ID, F_BY, F_SEQ, F_TIME, END};
 static const struct msg_field connection[] = {F_STATUS, F_DEVICE_TYPE, F_TO, F_MESSAGE, END};
-static const struct msg_field ack[] = {F_ORIGINAL, F_STATUS, F_MESSAGE, F_ID, F_ROBOTS, F_TIME, END};
+static const struct msg_field ack[] = {F_ORIGINAL, F_STATUS,  F_MESSAGE,   F_ID,   F_TO, F_ROBOTS,
+                                       F_REASON,   F_LATENCY, F_DUPLICATE, F_TIME, END};
 static const struct msg_field error[] = {F_ERROR, F_CODE, F_ORIGINAL, F_ID, END};
 static const struct msg_field telemetry_update[] = {F_OF, F_NAME, F_TIME, END};
 static const struct msg_field robot_status[] = {F_OF, F_STATUS, F_MESSAGE, F_TIME, END};
 static const struct msg_field relay_video[] = {F_OF, F_FRAME, F_FRAME_NUMBER, F_TIME, END};
 static const struct msg_field relay_status[] = {F_MESSAGE, F_TIME, END};
+static const struct msg_field stop_state[] = {F_OF, F_STOPPED, F_CONFIRMED, F_BY, F_TIME, END};
+static const struct msg_field control_state[] = {F_OF, F_HOLDER, F_YOU, F_EPOCH, END};
+static const struct msg_field robot_heartbeat[] = {F_OF, F_HB_MUST, END};
+static const struct msg_field pong[] = {F_ID, F_TIME, END};
 
 const struct msg_row msg_table[] = {
     {"robot_move", MSG_FROM_WEBSITE, MSG_ROBOT_MOVE, false, move},
@@ -110,7 +179,18 @@ const struct msg_row msg_table[] = {
     {"set", MSG_FROM_WEBSITE, MSG_NONE, false, set_alias},
     {"request_frame", MSG_FROM_WEBSITE, MSG_REQUEST_FRAME, false, no_values},
 
+    {"stop", MSG_FROM_WEBSITE, MSG_STOP, false, stop},
+    {"rearm", MSG_FROM_WEBSITE, MSG_REARM, false, stop},
+    {"control_acquire", MSG_FROM_WEBSITE, MSG_CONTROL_ACQUIRE, false, control_acquire},
+    {"control_release", MSG_FROM_WEBSITE, MSG_CONTROL_RELEASE, false, control_release},
+    {"watch", MSG_FROM_WEBSITE, MSG_WATCH, false, watch},
+    {"ping", MSG_FROM_WEBSITE, MSG_PING, false, ping},
+
     {"telemetry", MSG_FROM_ROBOT, MSG_TELEMETRY, true, telemetry},
+    {"heartbeat", MSG_FROM_ROBOT, MSG_HEARTBEAT, false, heartbeat},
+    {"ack", MSG_FROM_ROBOT, MSG_ACK, false, outcome},
+    {"stop_state", MSG_FROM_ROBOT, MSG_STOP_STATE, false, robot_stop_state},
+    {"ping", MSG_FROM_ROBOT, MSG_PING, false, ping},
     {"status", MSG_FROM_ROBOT, MSG_STATUS, false, status},
     {"video_frame", MSG_FROM_ROBOT, MSG_VIDEO_FRAME, false, video},
 
@@ -119,6 +199,8 @@ const struct msg_row msg_table[] = {
     {"set_speed", MSG_FROM_RELAY, MSG_SET_SPEED, false, relay_set},
     {"set_brightness", MSG_FROM_RELAY, MSG_SET_BRIGHTNESS, false, relay_set},
     {"request_frame", MSG_FROM_RELAY, MSG_REQUEST_FRAME, false, relay_no_values},
+    {"stop", MSG_FROM_RELAY, MSG_STOP, false, relay_stop},
+    {"rearm", MSG_FROM_RELAY, MSG_REARM, false, relay_stop},
     {"connection", MSG_FROM_RELAY, MSG_CONNECTION, false, connection},
     {"ack", MSG_FROM_RELAY, MSG_ACK, false, ack},
     {"error", MSG_FROM_RELAY, MSG_ERROR, false, error},
@@ -126,6 +208,10 @@ const struct msg_row msg_table[] = {
     {"robot_status", MSG_FROM_RELAY, MSG_ROBOT_STATUS, false, robot_status},
     {"video_frame", MSG_FROM_RELAY, MSG_VIDEO_FRAME, false, relay_video},
     {"relay_status", MSG_FROM_RELAY, MSG_RELAY_STATUS, false, relay_status},
+    {"stop_state", MSG_FROM_RELAY, MSG_STOP_STATE, false, stop_state},
+    {"control_state", MSG_FROM_RELAY, MSG_CONTROL_STATE, false, control_state},
+    {"robot_heartbeat", MSG_FROM_RELAY, MSG_ROBOT_HEARTBEAT, false, robot_heartbeat},
+    {"pong", MSG_FROM_RELAY, MSG_PONG, false, pong},
 };
 /* clang-format on */
 const size_t msg_table_len = sizeof msg_table / sizeof msg_table[0];

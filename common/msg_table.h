@@ -9,7 +9,7 @@
 
 enum msg_kind {
     MSG_KIND_NUMBER,    /* double, min..max */
-    MSG_KIND_INTEGER,   /* int64_t frame_number, min..max; sets has_frame_number */
+    MSG_KIND_INTEGER,   /* int64_t, min..max */
     MSG_KIND_COUNT,     /* int, min..max */
     MSG_KIND_TEXT,      /* string of at most `max` bytes */
     MSG_KIND_NAME,      /* the same without control characters */
@@ -17,7 +17,10 @@ enum msg_kind {
     MSG_KIND_DEVICE_ID, /* string that msg_device_id_valid accepts */
     MSG_KIND_SETTING,   /* "speed" or "brightness": decides the type */
     MSG_KIND_BASE64,    /* frame_data and its length, at most `max` bytes */
-    MSG_KIND_TIME       /* time_ms and has_time; what cannot be read counts as absent */
+    MSG_KIND_BOOL,
+    MSG_KIND_OUTCOME,    /* "status" of a robot's ack */
+    MSG_KIND_DEVICE_IDS, /* array of at most `max` device ids */
+    MSG_KIND_TIME        /* time_ms and has_time; what cannot be read counts as absent */
 };
 
 enum msg_need {

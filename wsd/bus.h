@@ -27,14 +27,59 @@
 struct bus;
 struct ev_loop;
 
-enum bus_kind { BUS_TELEMETRY, BUS_STATUS, BUS_VIDEO };
+enum bus_kind { BUS_TELEMETRY, BUS_STATUS, BUS_VIDEO, BUS_HEARTBEAT };
+
+/* The website that a command came from, as the robot's relay knows it: the way back for its receipt. */
+struct bus_origin {
+    const char *instance; /* of its relay; NULL: this one */
+    uint64_t number;      /* hub's number of the website there; 0: nobody wants to know */
+    int64_t t0;           /* when the command came, on its relay's own clock, ms */
+};
+
+/* A command that arrives for a robot here; also MSG_STOP and MSG_REARM. */
+struct bus_order {
+    const char *device_id;
+    enum msg_type type;
+    int64_t left_ms; /* of its time to live; INT64_MAX: it has none */
+    int64_t seq;
+    struct bus_origin origin;
+    const char *id; /* command id, "" without one; not NUL-terminated */
+    size_t id_len;
+    const char *json; /* complete but for relay_hb */
+    size_t len;
+};
+
+/* Whether a robot is stopped, as Redis has it. */
+struct bus_stop_state {
+    const char *device_id;
+    int64_t seq; /* of the stop or re-arm: the higher is the newer */
+    bool stopped;
+    bool confirmed; /* the robot itself has said so */
+    int64_t at_ms;
+    const char *by;
+};
+
+/* Who has control of a robot. */
+struct bus_control_state {
+    const char *device_id;
+    int64_t epoch;    /* the higher is the newer */
+    uint64_t number;  /* of the holder, when it is a website here; else 0 */
+    const char *name; /* NULL: nobody */
+};
 
 /* What the bus tells its owner. Strings live as long as the call. */
 struct bus_handlers {
     void (*state)(void *ctx, bool up); /* up: attach every robot again */
     void (*upstream)(void *ctx, enum bus_kind kind, const char *device_id, const char *json, size_t len);
-    void (*command)(void *ctx, const char *device_id, enum msg_type type, int64_t left_ms, const char *json,
-                    size_t len);
+    void (*order)(void *ctx, const struct bus_order *o);
+    void (*wanted)(void *ctx, const char *device_id); /* another relay wants the robot's heartbeats for a while */
+    /* For a website here: `json` is complete but for latency_ms. t0: as sent. */
+    void (*receipt)(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len);
+    void (*stop_state)(void *ctx, const struct bus_stop_state *state);
+    void (*control_state)(void *ctx, const struct bus_control_state *state);
+    /* Everything that is stopped or held; what is not among it is neither. */
+    void (*states)(void *ctx, const struct bus_stop_state *stops, size_t n_stops,
+                   const struct bus_control_state *controls, size_t n_controls);
     void (*presence)(void *ctx, const struct presence_event *ev);
     void (*snapshot)(void *ctx, uint64_t seq, const struct presence_entry *entries, size_t n);
     void (*kick)(void *ctx, const char *device_id, uint64_t conn); /* `conn` has taken over elsewhere */
@@ -82,16 +127,73 @@ int bus_store(struct bus *b, struct bus_sample *s, void *owner, bus_store_cb *cb
 int bus_publish(struct bus *b, enum bus_kind kind, const char *device_id, const char *json, size_t len);
 
 struct bus_command {
-    const char *device_id; /* NULL: every robot that is online */
+    const char *device_id; /* NULL: every robot that is online, or of those the ones the sender has control of */
     enum msg_type type;
     int ttl_ms;
-    const char *json;
+    bool zero;        /* a motion that stops */
+    bool deadman;     /* the relay's own zero: only where the sender's motion was the robot's last */
+    uint64_t number;  /* of the website, for the receipt */
+    const char *by;   /* its name */
+    const char *id;   /* command id or NULL */
+    const char *json; /* as the robot gets it; the bus adds seq, and epoch where there is one */
     size_t len;
 };
-enum bus_sent { BUS_SENT, BUS_SENT_EXPIRED, BUS_SENT_UNKNOWN /* the bus was lost first */ };
+enum bus_sent {
+    BUS_SENT,
+    BUS_SENT_EXPIRED,
+    BUS_SENT_STOPPED,        /* every robot that it could have gone to is stopped */
+    BUS_SENT_NOT_IN_CONTROL, /* likewise, somebody else or nobody has control */
+    BUS_SENT_UNKNOWN         /* the bus was lost first */
+};
 /* token: as passed to bus_command; its owner frees it here. */
 typedef void bus_command_cb(void *ctx, void *owner, void *token, enum bus_sent result, int robots);
 int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *token, bus_command_cb *cb);
+
+/*
+ * Stop or re-arm: latched, then told to the robots and to all relays. The callback says how many robots it
+ * is on its way to.
+ */
+struct bus_stop {
+    const char *device_id; /* NULL: every robot that is known */
+    bool stopped;          /* else re-arm */
+    int64_t seq;           /* that robots here have been told already, 0: none have */
+    uint64_t number;       /* as in bus_command */
+    const char *by;
+    const char *id;
+};
+int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, bus_command_cb *cb);
+
+/* A number for a stop that cannot wait for the bus: newer than what came before. Works while the bus is down. */
+int64_t bus_stop_seq(const struct bus *b);
+
+/*
+ * What a robot here says about itself. Confirms the latch; a stop that the store does not know is latched, and a
+ * robot that should be stopped, or no longer, is told so by an order. seq < 0: the robot does not say.
+ */
+int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t seq, const char *by);
+
+enum bus_control_op { BUS_CONTROL_ACQUIRE, BUS_CONTROL_TAKE, BUS_CONTROL_RENEW, BUS_CONTROL_RELEASE };
+enum bus_control_result {
+    BUS_CONTROL_GRANTED, /* or renewed, or released */
+    BUS_CONTROL_REFUSED, /* somebody else has it: `holder` */
+    BUS_CONTROL_LOST     /* renew, release: it was not the sender's any more; acquire: the bus was lost */
+};
+/* holder: a name, "" for nobody. */
+typedef void bus_control_cb(void *ctx, void *owner, void *token, enum bus_control_result result, int64_t epoch,
+                            const char *holder);
+/* Grants are told to all relays, and to the robot by a zero motion with the new epoch. token: may be NULL. */
+int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, uint64_t number, const char *by,
+                void *owner, void *token, bus_control_cb *cb);
+
+/* What became of an order, for the history of commands; and to its sender, when that is on another relay. */
+int bus_outcome(struct bus *b, const char *device_id, int64_t seq, enum msg_outcome outcome, const char *reason);
+int bus_receipt(struct bus *b, const struct bus_origin *to, const char *json, size_t len);
+
+/* A website here wants the robot's heartbeats for a while. */
+int bus_want(struct bus *b, const char *device_id);
+
+/* For the history of events. members: JSON without braces, with kind and device_id. */
+int bus_event(struct bus *b, const char *members, size_t len);
 
 /* Remember the robot's name for people. */
 void bus_set_name(struct bus *b, const char *device_id, const char *name);

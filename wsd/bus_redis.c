@@ -305,9 +305,14 @@ static void on_command_message(struct bus *b, const char *device_id, const char 
         return;
     enum msg_type t = type_from_name(type, (size_t)(json - type));
     json++;
+    struct bus_order o = {.device_id = device_id,
+                          .type = t,
+                          .left_ms = deadline - bus_link_clock_ms(b->link),
+                          .id = "",
+                          .json = json,
+                          .len = len - (size_t)(json - text)};
     if (t != MSG_NONE)
-        b->handlers->command(b->ctx, device_id, t, deadline - bus_link_clock_ms(b->link), json,
-                             len - (size_t)(json - text));
+        b->handlers->order(b->ctx, &o);
 }
 
 static void on_message(void *ctx, const char *channel, const char *text, size_t len)

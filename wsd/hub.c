@@ -295,22 +295,20 @@ static void on_state(void *ctx, bool up)
 
 static void on_upstream(void *ctx, enum bus_kind kind, const char *device_id, const char *json, size_t len)
 {
-    static const enum outq_lane lanes[] = {OUTQ_TELEMETRY, OUTQ_CONTROL, OUTQ_VIDEO};
+    static const enum outq_lane lanes[] = {OUTQ_TELEMETRY, OUTQ_CONTROL, OUTQ_VIDEO, OUTQ_TELEMETRY};
     uint32_t key = kind == BUS_STATUS ? 0 : outq_key(device_id, strlen(device_id));
     hub_broadcast(ctx, lanes[kind], key, json, len);
 }
 
-static void on_command(void *ctx, const char *device_id, enum msg_type type, int64_t left_ms, const char *json,
-                       size_t len)
+static void on_order(void *ctx, const struct bus_order *o)
 {
     struct hub *h = ctx;
-    struct robot *r = find_robot(h, device_id);
-    struct relay_route route = relay_command_route(&h->conf->wsd, type);
+    struct robot *r = find_robot(h, o->device_id);
+    struct relay_route route = relay_command_route(&h->conf->wsd, o->type);
     if (r == NULL || r->session == NULL)
         return;
-    if (left_ms > route.ttl_ms)
-        left_ms = route.ttl_ms;
-    struct frame *f = left_ms >= 0 ? frame_create(json, len) : NULL;
+    int64_t left_ms = o->left_ms > route.ttl_ms ? route.ttl_ms : o->left_ms;
+    struct frame *f = left_ms >= 0 ? frame_create(o->json, o->len) : NULL;
     if (f == NULL) {
         h->metrics->commands_expired_total++;
         return;
@@ -323,7 +321,7 @@ static void on_command(void *ctx, const char *device_id, enum msg_type type, int
 const struct bus_handlers hub_bus_handlers = {
     .state = on_state,
     .upstream = on_upstream,
-    .command = on_command,
+    .order = on_order,
     .presence = on_presence,
     .snapshot = on_snapshot,
     .kick = on_kick,

@@ -41,7 +41,7 @@ static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent r
     } else if (c->addressed && robots == 0) {
         hub_send_error(h, owner, MSG_NO_ROBOT, NULL, c->type, c->id);
     } else {
-        struct msg_ack ack = {c->type, c->id[0] ? c->id : NULL, c->text, robots, clock_wall_us()};
+        struct msg_ack ack = {c->type, c->id[0] ? c->id : NULL, c->text, robots, false, clock_wall_us()};
         hub_send_ack(h, owner, &ack);
     }
     free(c);
@@ -114,7 +114,7 @@ static void on_stored(void *ctx, void *owner, struct bus_sample *sample, int64_t
     bus_publish(h->bus, BUS_TELEMETRY, p->device_id, p->text, p->len);
     if (s != NULL) {
         struct msg_ack ack = {"telemetry", p->id[0] ? p->id : NULL, "Telemetry data received and saved", -1,
-                              clock_wall_us()};
+                              false, clock_wall_us()};
         hub_send_ack(h, s, &ack);
     }
     free(p);
@@ -185,7 +185,7 @@ static void publish_video(struct hub *h, struct session *s, const struct msg *m)
     if (buf == NULL || w.overflow || bus_publish(h->bus, BUS_VIDEO, s->robot->id, w.buf, w.len) != 0) {
         hub_send_error(h, s, MSG_NOT_STORED, "the frame was not passed on", m->type_name, m->id);
     } else {
-        struct msg_ack ack = {m->type_name, m->id, "Video frame received", -1, clock_wall_us()};
+        struct msg_ack ack = {m->type_name, m->id, "Video frame received", -1, false, clock_wall_us()};
         hub_send_ack(h, s, &ack);
     }
     free(buf);

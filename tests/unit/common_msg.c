@@ -71,7 +71,7 @@ static json_t *to_expect(const struct msg *m)
     put_text(o, "status", m->status);
     put_text(o, "message", m->message);
     put_text(o, "frame_data", m->frame_data);
-    if (m->has_frame_number)
+    if (m->frame_number >= 0)
         json_object_set_new(o, "frame_number", json_real((double)m->frame_number));
     put_text(o, "original_type", m->original_type);
     put_text(o, "error", m->error);
@@ -269,7 +269,7 @@ static void encoders_data(void **state)
     written_as("relay_robot_status.json");
     msg_put_status(fresh(), m.status, m.message);
     written_as("robot_status.json");
-    m = (struct msg){.frame_data = "/9j/4AAQSkZJRgABAQ==", .has_frame_number = true, .frame_number = 7};
+    m = (struct msg){.frame_data = "/9j/4AAQSkZJRgABAQ==", .frame_number = 7};
     m.frame_data_len = strlen(m.frame_data);
     m.has_time = true;
     m.time_ms = T_MS;
