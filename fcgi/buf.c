@@ -111,8 +111,7 @@ void buf_printf(struct buf *b, const char *format, ...)
     b->len += (size_t)n;
 }
 
-/* Bytes of the UTF-8 character at p, 0 when there is none. */
-static size_t utf8_length(const unsigned char *p, size_t len)
+size_t buf_utf8_length(const unsigned char *p, size_t len)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
     if (p[0] < 0x80)
@@ -139,7 +138,7 @@ void buf_json_str(struct buf *b, const char *text, size_t len)
     jsonw_init(&w, out, worst);
     jsonw_raw(&w, "\"", 1);
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_length((const unsigned char *)text + i, len - i);
+        size_t n = buf_utf8_length((const unsigned char *)text + i, len - i);
         char piece[JSONW_NUMBER_MAX];
         struct jsonw one;
         jsonw_init(&one, piece, sizeof(piece));

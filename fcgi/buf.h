@@ -34,6 +34,9 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 /* A quoted and escaped JSON string; bytes that are not UTF-8 become U+FFFD. */
 void buf_json_str(struct buf *b, const char *text, size_t len);
 
+/* Bytes of the UTF-8 character at p, of which len > 0 can be read; 0 when there is none. */
+size_t buf_utf8_length(const unsigned char *p, size_t len);
+
 /* Decimal digits of `value` at `out` (room for 20); returns their number. */
 size_t buf_digits(char *out, uint64_t value);
 

@@ -10,7 +10,7 @@
 #define FLAG_DESCENDING 1
 #define FLAG_FROM       2
 #define FLAG_TO         4
-#define FLAG_VERSION    0x10 /* the upper half is the format's version */
+#define WALK_SHIFT      4 /* the upper half says what is walked through */
 
 static const char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -40,8 +40,8 @@ size_t cursor_encode(char out[CURSOR_TEXT_MAX], const struct cursor *c)
 {
     unsigned char raw[RAW_MAX + 2] = {0};
     size_t id_len = strnlen(c->device_id, MSG_DEVICE_ID_MAX);
-    raw[0] = (unsigned char)(FLAG_VERSION | (c->descending ? FLAG_DESCENDING : 0) | (c->has_from ? FLAG_FROM : 0) |
-                             (c->has_to ? FLAG_TO : 0));
+    raw[0] = (unsigned char)((unsigned)c->walk << WALK_SHIFT | (c->descending ? FLAG_DESCENDING : 0) |
+                             (c->has_from ? FLAG_FROM : 0) | (c->has_to ? FLAG_TO : 0));
     put_be(raw + 1, c->ms, 8);
     put_be(raw + 9, c->seq, 8);
     put_be(raw + 17, (uint64_t)c->from_ms, 8);
@@ -89,21 +89,23 @@ int cursor_decode(const char *text, size_t len, struct cursor *c)
 {
     unsigned char raw[RAW_MAX];
     long n = len < CURSOR_TEXT_MAX ? decode64(raw, sizeof(raw), text, len) : -1;
-    if (n < FIXED + 1 + SUM)
+    if (n < FIXED + SUM)
         return -1;
     size_t body = (size_t)n - SUM;
     if (get_be(raw + body, SUM) != checksum(raw, body))
         return -1;
-    if ((raw[0] & ~(FLAG_DESCENDING | FLAG_FROM | FLAG_TO)) != FLAG_VERSION)
+    unsigned walk = raw[0] >> WALK_SHIFT, flags = raw[0] & ((1u << WALK_SHIFT) - 1);
+    if (walk < CURSOR_TELEMETRY || walk > CURSOR_EVENTS || flags & ~(unsigned)(FLAG_DESCENDING | FLAG_FROM | FLAG_TO))
         return -1;
     size_t id_len = body - FIXED;
-    if (!msg_device_id_valid((const char *)raw + FIXED, id_len))
+    if (walk == CURSOR_EVENTS ? id_len > 0 : !msg_device_id_valid((const char *)raw + FIXED, id_len))
         return -1;
 
     memset(c, 0, sizeof(*c));
-    c->descending = raw[0] & FLAG_DESCENDING;
-    c->has_from = raw[0] & FLAG_FROM;
-    c->has_to = raw[0] & FLAG_TO;
+    c->walk = (enum cursor_walk)walk;
+    c->descending = flags & FLAG_DESCENDING;
+    c->has_from = flags & FLAG_FROM;
+    c->has_to = flags & FLAG_TO;
     c->ms = get_be(raw + 1, 8);
     c->seq = get_be(raw + 9, 8);
     c->from_ms = (int64_t)get_be(raw + 17, 8);

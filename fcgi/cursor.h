@@ -1,7 +1,7 @@
 /*
- * Where a walk through a history stands: the last sample that was given out, in the total order of
+ * Where a walk through a history stands: the last entry that was given out, in the total order of
  * (ms, seq, device id). One position is enough for any number of devices, and it stays valid while
- * samples arrive or are trimmed. Pure.
+ * entries arrive or are trimmed. Pure.
  *
  * The text is opaque, URL-safe and checked (a checksum against mistakes, not against forgery: a
  * cursor gives no right that its query does not have).
@@ -17,10 +17,14 @@
 
 #define CURSOR_TEXT_MAX 160 /* with the NUL */
 
+/* What is walked through: each has cursors of its own. */
+enum cursor_walk { CURSOR_TELEMETRY = 1, CURSOR_COMMANDS, CURSOR_EVENTS };
+
 struct cursor {
+    enum cursor_walk walk;
     bool descending;                       /* the walk's direction */
-    uint64_t ms, seq;                      /* the last sample's id … */
-    char device_id[MSG_DEVICE_ID_MAX + 1]; /* … and device */
+    uint64_t ms, seq;                      /* the last entry's id … */
+    char device_id[MSG_DEVICE_ID_MAX + 1]; /* … and device; "" for events, which are one stream */
     bool has_from, has_to;                 /* the walk began with a lower, an upper bound … */
     int64_t from_ms, to_ms;                /* … which was this then; 0 when it has none */
 };

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define READ_AHEAD 4096 /* entries asked for at once beyond those wanted, where few may count */
+
 /* One round of asking the store. */
 struct round {
     struct context *ctx;
@@ -10,8 +12,9 @@ struct round {
     struct store_range *ranges; /* room for 2 × n */
     size_t *lanes;              /* of ranges[i] */
     size_t *got;                /* entries of ranges[i] */
+    struct series_id last;      /* read */
     size_t *asked;              /* per lane: entries of its last fetch; 0 at first */
-    size_t n;                   /* ranges that fetch samples */
+    size_t n;                   /* ranges that fetch entries */
     size_t n_all;               /* with those that only look for a lane's last entry */
     size_t read;                /* entries, over all rounds */
 };
@@ -26,19 +29,24 @@ static int on_entry(void *p, size_t index, struct series_id id, const char *text
     }
     r->got[index]++;
     r->read++;
+    r->last = id;
     if (text && !r->f->accept(r->f->arg, text, len))
         text = NULL;
     return series_feed(r->ctx->series, lane, id, text, len);
 }
 
 /*
- * How many entries to ask for: all that can be wanted from a single device; with several, twice the
- * fair share at first, and twice as much each time that was not enough.
+ * How many entries to ask for: all that can be wanted from a single stream; with several, twice the
+ * fair share at first, and twice as much each time that was not enough. Who has a budget looks for
+ * entries that may be rare.
  */
 static size_t next_count(const struct fetch *f, size_t last)
 {
-    size_t count = last ? last * 2 : f->want * 2 / f->n + 16;
-    return f->n == 1 || count > f->want ? f->want : count;
+    size_t most = f->want + (f->budget ? READ_AHEAD : 0);
+    size_t count = f->n == 1 ? f->want : f->want * 2 / f->n + 16;
+    if (last)
+        count = last * 2;
+    return count < most ? count : most;
 }
 
 static int ask(struct round *r, bool first)
@@ -53,8 +61,11 @@ static int ask(struct round *r, bool first)
         r->asked[lane] = next_count(f, r->asked[lane]);
         r->lanes[r->n] = lane;
         r->got[r->n] = 0;
-        r->ranges[r->n++] = (struct store_range){
-            .device_id = f->devices[lane], .range = range, .count = r->asked[lane], .descending = f->descending};
+        r->ranges[r->n++] = (struct store_range){.prefix = f->prefix,
+                                                 .name = f->names[lane],
+                                                 .range = range,
+                                                 .count = r->asked[lane],
+                                                 .descending = f->descending};
     }
     r->n_all = r->n;
     for (size_t i = 0; fix_end && i < r->n; i++) {
@@ -70,21 +81,23 @@ static int ask(struct round *r, bool first)
     return 0;
 }
 
-static int fill(struct round *r, size_t *got)
+static int fill(struct round *r, struct fetched *out)
 {
     bool first = true;
-    *got = 0;
-    while (*got < r->f->want) {
+    while (out->n < r->f->want) {
         size_t lane;
-        switch (series_next(r->ctx->series, &r->ctx->page[*got], &lane)) {
+        switch (series_next(r->ctx->series, &r->ctx->page[out->n], &lane)) {
         case SERIES_SAMPLE:
-            (*got)++;
+            out->n++;
             break;
         case SERIES_END:
             return 0;
         case SERIES_NEED:
-            if (r->f->budget && r->read >= r->f->budget)
+            if (r->f->budget && r->read >= r->f->budget) {
+                out->cut = true;
+                out->end = r->last;
                 return 0;
+            }
             if (ask(r, first) < 0)
                 return -1;
             first = false;
@@ -94,11 +107,11 @@ static int fill(struct round *r, size_t *got)
     return 0;
 }
 
-int fetch_page(struct context *ctx, const struct fetch *f, size_t *got)
+int fetch_page(struct context *ctx, const struct fetch *f, struct fetched *out)
 {
     struct round r = {.ctx = ctx, .f = f};
     int rc = -1;
-    *got = 0;
+    *out = (struct fetched){.n = 0};
     if (f->n == 0)
         return 0;
     r.ranges = malloc(2 * f->n * sizeof(*r.ranges));
@@ -109,7 +122,7 @@ int fetch_page(struct context *ctx, const struct fetch *f, size_t *got)
         goto done;
     for (size_t i = 0; i < f->n; i++)
         series_lane(ctx->series, i, f->ranges[i]);
-    rc = fill(&r, got);
+    rc = fill(&r, out);
 done:
     free(r.ranges);
     free(r.lanes);

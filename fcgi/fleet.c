@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WHOLE_MAX 9007199254740992.0 /* 2^53 */
+
 static double number(const struct store_node *node)
 {
     double value = store_is_text(node) ? strtod(node->u.text, NULL) : 0;
@@ -136,6 +138,59 @@ static int read_texts(struct store *s, size_t n, struct fleet_text *out)
             return -1;
         const struct store_node *node = store_node(s, at);
         out[i] = store_is_text(node) ? (struct fleet_text){node->u.text, node->n} : (struct fleet_text){NULL, 0};
+    }
+    return 0;
+}
+
+static const char *const control_fields[] = {"stopped", "confirmed", "by", "at", "epoch", "holder", "name", "until"};
+#define CONTROL_FIELDS (sizeof(control_fields) / sizeof(control_fields[0]))
+
+static struct fleet_text text_of(const struct store_node *node)
+{
+    return store_is_text(node) && node->n > 0 ? (struct fleet_text){node->u.text, node->n}
+                                              : (struct fleet_text){NULL, 0};
+}
+
+static int64_t whole(const struct store_node *node)
+{
+    double value = number(node);
+    return value > 0 && value <= WHOLE_MAX ? (int64_t)value : 0;
+}
+
+/* What stands at the nodes of one HMGET of control_fields. */
+static struct fleet_control control_at(const struct store_node *array)
+{
+    const struct store_node *v = array + 1;
+    if (array->kind != STORE_ARRAY || array->n != CONTROL_FIELDS)
+        return (struct fleet_control){.stopped = false};
+    return (struct fleet_control){.stopped = whole(&v[0]) == 1,
+                                  .confirmed = whole(&v[1]) == 1,
+                                  .by = text_of(&v[2]),
+                                  .at_ms = whole(&v[3]),
+                                  .epoch = whole(&v[4]),
+                                  .holder = text_of(&v[5]),
+                                  .name = text_of(&v[6]),
+                                  .until_ms = whole(&v[7])};
+}
+
+int fleet_controls(struct store *s, const struct fleet_scored *devices, size_t n, struct fleet_control *out)
+{
+    char key[RKEY_MAX];
+    const char *args[2 + CONTROL_FIELDS] = {"HMGET", key};
+    size_t at = 0;
+    if (n == 0)
+        return 0;
+    memcpy(args + 2, control_fields, sizeof(control_fields));
+    for (size_t i = 0; i < n; i++) {
+        store_key(key, RKEY_CONTROL_PREFIX, devices[i].name);
+        store_queue(s, 2 + CONTROL_FIELDS, args);
+    }
+    if (store_run(s) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++, at = store_skip(s, at)) {
+        if (store_check(s, at) < 0)
+            return -1;
+        out[i] = control_at(store_node(s, at));
     }
     return 0;
 }

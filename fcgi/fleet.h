@@ -41,6 +41,17 @@ int fleet_device(struct store *s, const char *device_id, struct fleet *fleet);
 /* Redis' clock and the relays alone. */
 int fleet_relays(struct store *s, struct fleet *fleet);
 
+/* Whether a device is stopped, and who has control of it. Texts are NULL and numbers 0 where nothing is stored. */
+struct fleet_control {
+    bool stopped, confirmed; /* confirmed: the robot itself has said so */
+    struct fleet_text by;    /* who stopped or re-armed it last, … */
+    int64_t at_ms;           /* … and when */
+    int64_t epoch;           /* of the last grant of control */
+    struct fleet_text holder, name;
+    int64_t until_ms; /* end of the holder's lease, Redis' clock */
+};
+int fleet_controls(struct store *s, const struct fleet_scored *devices, size_t n, struct fleet_control *out);
+
 /* Each device's name. */
 int fleet_names(struct store *s, const struct fleet_scored *devices, size_t n, struct fleet_text *names);
 

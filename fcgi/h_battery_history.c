@@ -5,6 +5,8 @@
 #include "fcgi/history.h"
 #include "fcgi/sample.h"
 
+#include "common/rkey.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +26,15 @@ static bool has_battery(void *unused, const char *text, size_t len)
 }
 
 /* The newest samples of these devices into ctx->page. */
-static int read_page(struct context *ctx, const char *const *devices, size_t n, size_t *got)
+static int read_page(struct context *ctx, const char *const *devices, size_t n, struct fetched *got)
 {
     struct series_range *ranges = malloc((n + 1) * sizeof(*ranges));
     if (!ranges)
         return -1;
     for (size_t i = 0; i < n; i++)
         ranges[i] = (struct series_range){.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
-    struct fetch f = {.devices = devices,
+    struct fetch f = {.prefix = RKEY_STREAM_PREFIX,
+                      .names = devices,
                       .ranges = ranges,
                       .n = n,
                       .descending = true,
@@ -44,7 +47,7 @@ static int read_page(struct context *ctx, const char *const *devices, size_t n, 
 }
 
 /* Every device known. 0, or -1 when the store failed. */
-static int read_all(struct context *ctx, size_t *got)
+static int read_all(struct context *ctx, struct fetched *got)
 {
     struct fleet fleet;
     if (fleet_read(ctx->store, HANDLER_DEVICES_MAX, &fleet) < 0)
@@ -68,7 +71,7 @@ void h_battery_history_get(struct context *ctx, const struct request *req, const
     char devices[HISTORY_DEVICES_MAX][MSG_DEVICE_ID_MAX + 1];
     const char *asked[HISTORY_DEVICES_MAX];
     struct fault fault;
-    size_t got;
+    struct fetched got;
     (void)segment;
     if (handler_only(req, known, reply) < 0)
         return;
@@ -91,12 +94,12 @@ void h_battery_history_get(struct context *ctx, const struct request *req, const
 
     reply_type(reply, "application/json");
     buf_add(&reply->body, "[", 1);
-    for (size_t i = got; i-- > 0;) {
+    for (size_t i = got.n; i-- > 0;) {
         const struct series_sample *s = &ctx->page[i];
         struct sample_metric m;
         if (!battery(s->text, s->len, &m))
             continue;
-        buf_str(&reply->body, i + 1 < got ? ",[" : "[");
+        buf_str(&reply->body, i + 1 < got.n ? ",[" : "[");
         buf_u64(&reply->body, s->id.ms);
         buf_add(&reply->body, ",", 1);
         buf_add(&reply->body, m.number, m.number_len);

@@ -5,6 +5,7 @@
 #include "fcgi/sample.h"
 
 #include "common/msg.h"
+#include "common/rkey.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct device {
     const char *id;
     struct fleet_text name;
     double seen_ms; /* as the relays noted it; 0 when they did not */
+    struct fleet_control control;
     struct latest latest;
 };
 
@@ -36,26 +38,30 @@ static int on_latest(void *ctx, size_t index, struct series_id id, const char *t
     return 0;
 }
 
-/* Name and newest sample of each. */
+/* Name, control and newest sample of each. */
 static int read_details(struct context *ctx, struct device *devices, size_t n)
 {
     struct fleet_scored ids[BATCH];
     struct fleet_text names[BATCH];
+    struct fleet_control controls[BATCH];
     struct store_range ranges[BATCH];
     for (size_t done = 0; done < n;) {
         size_t part = n - done < BATCH ? n - done : BATCH;
         for (size_t i = 0; i < part; i++) {
             ids[i] = (struct fleet_scored){.name = devices[done + i].id};
-            ranges[i] = (struct store_range){.device_id = devices[done + i].id,
+            ranges[i] = (struct store_range){.prefix = RKEY_STREAM_PREFIX,
+                                             .name = devices[done + i].id,
                                              .range = {.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}},
                                              .count = 1,
                                              .descending = true};
         }
-        if (fleet_names(ctx->store, ids, part, names) < 0 ||
+        if (fleet_names(ctx->store, ids, part, names) < 0 || fleet_controls(ctx->store, ids, part, controls) < 0 ||
             store_ranges(ctx->store, ranges, part, false, on_latest, devices + done) < 0)
             return -1;
-        for (size_t i = 0; i < part; i++)
+        for (size_t i = 0; i < part; i++) {
             devices[done + i].name = names[i];
+            devices[done + i].control = controls[i];
+        }
         done += part;
     }
     return 0;
@@ -101,15 +107,37 @@ static int64_t last_seen(const struct fleet *fleet, const struct device *d, bool
     return seen;
 }
 
+static void put_text(struct buf *out, const char *member, const struct fleet_text *text)
+{
+    buf_printf(out, ",\"%s\":", member);
+    if (text->text)
+        buf_json_str(out, text->text, text->len);
+    else
+        buf_str(out, "null");
+}
+
+static void put_control(struct buf *out, const struct fleet_control *c, int64_t now_ms)
+{
+    static const struct fleet_text nobody = {NULL, 0};
+    bool held = c->holder.text && c->until_ms > now_ms;
+    buf_printf(out, ",\"stop\":{\"stopped\":%s,\"confirmed\":%s", c->stopped ? "true" : "false",
+               c->confirmed ? "true" : "false");
+    put_text(out, "by", &c->by);
+    if (c->at_ms > 0)
+        put_time(out, "timestamp", c->at_ms);
+    else
+        put_text(out, "timestamp", &nobody);
+    buf_printf(out, "},\"control\":{\"epoch\":%lld", (long long)c->epoch);
+    put_text(out, "holder", !held ? &nobody : c->name.text ? &c->name : &c->holder);
+    buf_str(out, "}");
+}
+
 static void put_device(struct buf *out, const struct fleet *fleet, const struct device *d)
 {
     struct online where;
     bool online = find_online(fleet, d->id, &where);
-    buf_printf(out, "{\"device_id\":\"%s\",\"device_name\":", d->id);
-    if (d->name.text)
-        buf_json_str(out, d->name.text, d->name.len);
-    else
-        buf_str(out, "null");
+    buf_printf(out, "{\"device_id\":\"%s\"", d->id);
+    put_text(out, "device_name", &d->name);
     if (online) {
         buf_str(out, ",\"online\":true,\"relay\":");
         buf_json_str(out, where.relay, strlen(where.relay));
@@ -118,6 +146,7 @@ static void put_device(struct buf *out, const struct fleet *fleet, const struct 
         buf_str(out, ",\"online\":false,\"relay\":null,\"connected_since\":null");
     }
     put_time(out, "last_seen", last_seen(fleet, d, online));
+    put_control(out, &d->control, fleet->now_ms);
     if (d->latest.any) {
         struct item_clock clock = {0};
         buf_printf(out, ",\"telemetry\":{\"timestamp\":\"%s\"", item_timestamp(&clock, d->latest.id.ms));

@@ -10,6 +10,8 @@
 
 static const struct router_route routes[] = {
     {"telemetry", GET, "/api/telemetry", h_telemetry_get},
+    {"commands", GET, "/api/commands", h_commands_get},
+    {"events", GET, "/api/events", h_events_get},
     {"devices", GET, "/api/devices", h_devices_list},
     {"device", GET, "/api/devices/*", h_devices_get},
     {"battery_history", GET, "/api/battery-history/", h_battery_history_get},
@@ -22,8 +24,8 @@ static const struct router_route routes[] = {
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 /* One label per distinct name, in the table's order, and one for what no route serves. */
-static const char *const names[] = {"telemetry", "devices", "device",  "battery_history",
-                                    "livez",     "readyz",  "metrics", "none"};
+static const char *const names[] = {"telemetry",       "commands", "events", "devices", "device",
+                                    "battery_history", "livez",    "readyz", "metrics", "none"};
 #define NAMES (sizeof(names) / sizeof(names[0]))
 _Static_assert(NAMES <= STATS_ROUTES, "statistics have room for every route");
 

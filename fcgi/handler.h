@@ -45,6 +45,7 @@ void handler_back(struct context *ctx);
 int handler_page(struct context *ctx, size_t n);
 
 router_handler_fn h_telemetry_get;
+router_handler_fn h_commands_get, h_events_get;
 router_handler_fn h_devices_list, h_devices_get;
 router_handler_fn h_battery_history_get;
 router_handler_fn h_health_live, h_health_ready;

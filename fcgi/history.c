@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const known[] = {"device_id", "from", "to", "limit", "order", "cursor", "fields", "format", NULL};
+static const char *const known_telemetry[] = {"device_id", "from",   "to",     "limit", "order",
+                                              "cursor",    "fields", "format", NULL};
+static const char *const known_commands[] = {"device_id", "from", "to", "limit", "order", "cursor", NULL};
+static const char *const known_events[] = {"device_id", "kind", "from", "to", "limit", "order", "cursor", NULL};
 
 /* Named by the interface, not served by this version: the answer says so rather than "unknown". */
 static const char *const unserved[] = {"step", "agg", "points", NULL};
@@ -22,6 +25,32 @@ static bool next_piece(const struct query_param *p, size_t *at, const char **pie
     *len = end - *at;
     *at = end + 1;
     return true;
+}
+
+static int add_kind(unsigned *kinds, const char *name, size_t len, struct fault *fault)
+{
+    char quoted[FAULT_QUOTE_MAX];
+    int kind = audit_kind_find(name, len);
+    if (kind < 0)
+        return fault_set(fault, "kind must be %s, not %s", audit_kind_list, fault_quote(quoted, name, len));
+    *kinds |= 1u << kind;
+    return 0;
+}
+
+static int parse_kinds(struct history *h, const struct query *q, struct fault *fault)
+{
+    h->kinds = 0;
+    for (size_t i = 0; i < q->n; i++) {
+        const char *piece;
+        size_t at = 0, len;
+        if (strcmp(q->params[i].name, "kind") != 0)
+            continue;
+        while (next_piece(&q->params[i], &at, &piece, &len)) {
+            if (add_kind(&h->kinds, piece, len, fault) < 0)
+                return -1;
+        }
+    }
+    return 0;
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -157,6 +186,9 @@ static int parse_fields(struct history *h, const struct query *q, struct fault *
     return 0;
 }
 
+static const char *const walk_names[] = {
+    [CURSOR_TELEMETRY] = "telemetry", [CURSOR_COMMANDS] = "commands", [CURSOR_EVENTS] = "events"};
+
 static int parse_cursor(struct history *h, const struct query *q, struct fault *fault)
 {
     const struct query_param *p;
@@ -169,6 +201,8 @@ static int parse_cursor(struct history *h, const struct query *q, struct fault *
     if (cursor_decode(p->value, p->len, &h->cursor) < 0)
         return fault_set(fault, "cursor must be the next_cursor of an earlier answer, not %s",
                          fault_quote(quoted, p->value, p->len));
+    if (h->cursor.walk != h->walk)
+        return fault_set(fault, "cursor belongs to a walk through %s", walk_names[h->cursor.walk]);
     if (h->cursor.descending != h->descending)
         return fault_set(fault, "cursor belongs to a walk with order=%s", h->cursor.descending ? "desc" : "asc");
     h->has_cursor = true;
@@ -191,7 +225,7 @@ static int parse_bounds(struct history *h, const struct query *q, int64_t now_ms
     return 0;
 }
 
-int history_parse(struct history *h, const struct query *q, int64_t now_ms, struct fault *fault)
+static int refuse_unserved(const struct query *q, struct fault *fault)
 {
     for (size_t i = 0; unserved[i]; i++) {
         const struct query_param *p;
@@ -203,22 +237,41 @@ int history_parse(struct history *h, const struct query *q, int64_t now_ms, stru
                              "cursor, fields and format",
                              unserved[i]);
     }
-    if (query_only(q, known, fault) < 0)
-        return -1;
+    return 0;
+}
+
+static int parse_devices(struct history *h, const struct query *q, struct fault *fault)
+{
     int n = history_devices(q, h->devices, fault);
     if (n < 0)
         return -1;
-    if (n == 0)
+    if (n == 0 && h->walk != CURSOR_EVENTS)
         return fault_set(fault, "device_id is required");
     h->n_devices = (size_t)n;
+    return 0;
+}
 
+static int parse_form(struct history *h, const struct query *q, struct fault *fault)
+{
     bool ascending, csv;
     if (parse_choice(q, "order", "desc", "asc", &ascending, fault) < 0 ||
         parse_choice(q, "format", "json", "csv", &csv, fault) < 0)
         return -1;
     h->descending = !ascending;
     h->format = csv ? HISTORY_CSV : HISTORY_JSON;
-    if (parse_limit(h, q, fault) < 0 || parse_cursor(h, q, fault) < 0 || parse_bounds(h, q, now_ms, fault) < 0)
+    return 0;
+}
+
+int history_parse(struct history *h, enum cursor_walk walk, const struct query *q, int64_t now_ms, struct fault *fault)
+{
+    static const char *const *const known[] = {
+        [CURSOR_TELEMETRY] = known_telemetry, [CURSOR_COMMANDS] = known_commands, [CURSOR_EVENTS] = known_events};
+    h->walk = walk;
+    if (walk == CURSOR_TELEMETRY && refuse_unserved(q, fault) < 0)
+        return -1;
+    if (query_only(q, known[walk], fault) < 0 || parse_devices(h, q, fault) < 0 || parse_form(h, q, fault) < 0 ||
+        parse_kinds(h, q, fault) < 0 || parse_limit(h, q, fault) < 0 || parse_cursor(h, q, fault) < 0 ||
+        parse_bounds(h, q, now_ms, fault) < 0)
         return -1;
     return parse_fields(h, q, fault);
 }
@@ -258,6 +311,7 @@ struct series_range history_range(const struct history *h, const char *device_id
 void history_cursor(const struct history *h, struct series_id id, const char *device_id, struct cursor *c)
 {
     memset(c, 0, sizeof(*c));
+    c->walk = h->walk;
     c->descending = h->descending;
     c->ms = id.ms;
     c->seq = id.seq;

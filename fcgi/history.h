@@ -8,6 +8,8 @@
 #include "fcgi/query.h"
 #include "fcgi/series.h"
 
+#include "fcgi/audit.h"
+
 #include "common/msg.h"
 
 #define HISTORY_DEVICES_MAX 64
@@ -16,8 +18,10 @@
 
 enum history_format { HISTORY_JSON, HISTORY_CSV };
 
+/* What is asked for: samples, commands or events. */
 struct history {
-    char devices[HISTORY_DEVICES_MAX][MSG_DEVICE_ID_MAX + 1]; /* sorted, each once */
+    enum cursor_walk walk;
+    char devices[HISTORY_DEVICES_MAX][MSG_DEVICE_ID_MAX + 1]; /* sorted, each once; with events, none: all */
     size_t n_devices;
     bool has_from, has_to;
     int64_t from_ms, to_ms; /* inclusive; with a cursor, relative times are those of the walk's start */
@@ -25,6 +29,7 @@ struct history {
     bool descending;
     bool has_cursor;
     struct cursor cursor;
+    unsigned kinds;                                        /* events: bit 1 << enum audit_kind; 0: all */
     char fields[MSG_METRICS_MAX][MSG_METRIC_NAME_MAX + 1]; /* in the order asked, each once */
     size_t n_fields;
     bool has_fields; /* without: all metrics */
@@ -32,7 +37,7 @@ struct history {
 };
 
 /* 0, or -1 with *fault naming the parameter and what is allowed; *h is then unspecified. */
-int history_parse(struct history *h, const struct query *q, int64_t now_ms, struct fault *fault);
+int history_parse(struct history *h, enum cursor_walk walk, const struct query *q, int64_t now_ms, struct fault *fault);
 
 /*
  * device_id parameters (any number, each a comma list) into a sorted list without doubles.
@@ -40,10 +45,11 @@ int history_parse(struct history *h, const struct query *q, int64_t now_ms, stru
  */
 int history_devices(const struct query *q, char (*devices)[MSG_DEVICE_ID_MAX + 1], struct fault *fault);
 
-/* What of a device's stream is still wanted: from, to and the cursor. May be empty (lo after hi). */
+/* What of a device's stream is still wanted: from, to and the cursor. May be empty (lo after hi). The one stream
+ * of events has the device id "". */
 struct series_range history_range(const struct history *h, const char *device_id);
 
-/* The cursor for a walk that stands at this sample. */
+/* The cursor for a walk that stands at this entry. */
 void history_cursor(const struct history *h, struct series_id id, const char *device_id, struct cursor *c);
 
 #endif

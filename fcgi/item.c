@@ -50,6 +50,13 @@ static char *put_head(char *out, struct item_clock *clock, const char *device_id
 #undef PUT_LITERAL
 }
 
+void item_head(struct buf *out, struct item_clock *clock, const char *device_id, struct series_id id)
+{
+    char *start = buf_room(out, HEAD_MAX);
+    if (start)
+        out->len += (size_t)(put_head(start, clock, device_id, id) - start);
+}
+
 static void put_metric(struct buf *out, const struct sample_metric *m)
 {
     buf_add(out, ",", 1);
@@ -83,10 +90,7 @@ void item_json(struct buf *out, struct item_clock *clock, const char *device_id,
 void item_json_fields(struct buf *out, struct item_clock *clock, const char *device_id,
                       const struct series_sample *sample, const char (*fields)[MSG_METRIC_NAME_MAX + 1], size_t n)
 {
-    char *start = buf_room(out, HEAD_MAX);
-    if (!start)
-        return;
-    out->len += (size_t)(put_head(start, clock, device_id, sample->id) - start);
+    item_head(out, clock, device_id, sample->id);
     for (size_t i = 0; i < n; i++) {
         struct sample_metric m;
         if (sample_find(sample->text, sample->len, fields[i], strlen(fields[i]), &m))

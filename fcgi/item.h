@@ -1,5 +1,5 @@
 /*
- * One sample as JSON. Pure.
+ * One sample, and what begins every item of an answer, as JSON. Pure.
  */
 #ifndef TELERELAY_FCGI_ITEM_H
 #define TELERELAY_FCGI_ITEM_H
@@ -18,6 +18,9 @@ struct item_clock {
 
 /* "2026-01-15T10:30:45.123Z" for ms since 1970; valid until the next call. */
 const char *item_timestamp(struct item_clock *clock, uint64_t ms);
+
+/* {"id":…,"device_id":…,"timestamp":… without the closing brace */
+void item_head(struct buf *out, struct item_clock *clock, const char *device_id, struct series_id id);
 
 /* {"id":…,"device_id":…,"timestamp":…,metrics as stored} */
 void item_json(struct buf *out, struct item_clock *clock, const char *device_id, const struct series_sample *sample);

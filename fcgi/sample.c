@@ -21,8 +21,7 @@ static const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-/* The end of a JSON number that begins at p, or NULL. */
-static const char *skip_number(const char *p, const char *end)
+const char *sample_number_end(const char *p, const char *end)
 {
     const char *digits;
     if (p < end && *p == '-')
@@ -70,7 +69,7 @@ int sample_next(const char *text, size_t len, size_t *at, struct sample_metric *
     p += 2;
 
     const char *number = p;
-    p = skip_number(p, end);
+    p = sample_number_end(p, end);
     if (!p)
         return -1;
     metric->name = name;

@@ -34,6 +34,9 @@ int sample_next(const char *text, size_t len, size_t *at, struct sample_metric *
 /* The metric of that name; false when it is absent. */
 bool sample_find(const char *text, size_t len, const char *name, size_t name_len, struct sample_metric *metric);
 
+/* The end of a JSON number that begins at p, or NULL. */
+const char *sample_number_end(const char *p, const char *end);
+
 /* A name that an item uses itself: id, device_id, timestamp. */
 bool sample_reserved(const char *name, size_t len);
 

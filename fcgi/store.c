@@ -450,7 +450,7 @@ void store_key(char key[RKEY_MAX], const char *prefix, const char *name)
 static void queue_range(struct store *s, const struct store_range *r)
 {
     char key[RKEY_MAX], lo[48], hi[48], count[24];
-    store_key(key, RKEY_STREAM_PREFIX, r->device_id);
+    store_key(key, r->prefix, r->name);
     snprintf(lo, sizeof(lo), "%llu-%llu", (unsigned long long)r->range.lo.ms, (unsigned long long)r->range.lo.seq);
     snprintf(hi, sizeof(hi), "%llu-%llu", (unsigned long long)r->range.hi.ms, (unsigned long long)r->range.hi.seq);
     snprintf(count, sizeof(count), "%zu", r->count);

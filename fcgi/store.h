@@ -1,5 +1,5 @@
 /*
- * The connection to Redis, and the devices' streams. The only file with hiredis behind it; fleet.h
+ * The connection to Redis, and streams. The only file with hiredis behind it; fleet.h
  * has what else is read.
  *
  * One blocking connection, made when needed and again when it broke; every call ends within
@@ -32,15 +32,16 @@ void store_release(struct store *s);
 /* Why the last call failed, for people: "connect: No such file or directory". */
 const char *store_reason(const struct store *s);
 
-/* A part of one device's stream. */
+/* A part of one stream. */
 struct store_range {
-    const char *device_id;
+    const char *prefix; /* of its key (common/rkey.h) … */
+    const char *name;   /* … and the rest of it: a device id, or "" */
     struct series_range range;
     size_t count;    /* at most so many entries */
     bool descending; /* the newest first */
 };
 
-/* One entry of ranges[index]; text is NULL when it is not a sample's. Non-zero ends the call with -1. */
+/* One entry of ranges[index]; text is NULL when it has no RKEY_FIELD. Non-zero ends the call with -1. */
 typedef int store_entry_fn(void *ctx, size_t index, struct series_id id, const char *text, size_t len);
 
 /* Reads all ranges in one go; `together` makes it one instant for Redis. */

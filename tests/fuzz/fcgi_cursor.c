@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     /* The other way round, with the bytes as a cursor's content. */
     memset(&c, 0, sizeof(c));
-    if (size >= 17 && size - 17 <= MSG_DEVICE_ID_MAX && msg_device_id_valid((const char *)data + 17, size - 17)) {
+    if (size == 17 || (size > 17 && msg_device_id_valid((const char *)data + 17, size - 17))) {
+        c.walk = size == 17 ? CURSOR_EVENTS : data[0] & 2 ? CURSOR_TELEMETRY : CURSOR_COMMANDS;
         c.descending = data[0] & 1;
         memcpy(&c.ms, data + 1, 8);
         memcpy(&c.seq, data + 9, 8);

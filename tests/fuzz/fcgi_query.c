@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (strlen(q.params[i].value) != q.params[i].len || q.params[i].name[0] == '\0')
                 abort();
         }
-        if (history_parse(&h, &q, 1768473045123, &fault) == 0) {
+        enum cursor_walk walk = CURSOR_TELEMETRY + size % CURSOR_EVENTS;
+        if (history_parse(&h, walk, &q, 1768473045123, &fault) == 0) {
             for (size_t i = 0; i < h.n_devices; i++) {
                 struct series_range r = history_range(&h, h.devices[i]);
                 if (i > 0 && strcmp(h.devices[i - 1], h.devices[i]) >= 0)

@@ -21,23 +21,6 @@ async function fill(device, count, { start = T, every = 1000, data = (i) => `"ba
     }
 }
 
-// All pages from a first target on: the items in order.
-async function walk(target, { between = async () => {}, byLink = false } = {}) {
-    const items = [];
-    for (let next = target, pages = 0; next; pages++) {
-        assert.ok(pages < 1000, 'the walk ends');
-        const { json, headers } = await rig.ok(next);
-        assert.equal(json.count, json.items.length);
-        items.push(...json.items);
-        const link = headers.link ? /^<([^>]+)>; rel="next"$/.exec(headers.link)[1] : null;
-        assert.equal(link !== null, json.next_cursor !== null);
-        if (json.next_cursor) assert.match(json.next_cursor, /^[A-Za-z0-9_-]+$/);
-        next = json.next_cursor && (byLink ? link : `${target}&cursor=${json.next_cursor}`);
-        await between(json);
-    }
-    return items;
-}
-
 describe('GET /api/telemetry', () => {
     before(async () => {
         await rig.redis.call('FLUSHALL');
@@ -126,7 +109,7 @@ describe('GET /api/telemetry', () => {
         assert.deepEqual(await batteries('device_id=m_b&device_id=m_a'), [3, 4, 2, 1]);
         assert.deepEqual(await batteries('device_id=m_b&device_id=m_b,nobody'), [4, 2]);
         for (const order of ['asc', 'desc']) {
-            const items = await walk(`/api/telemetry?device_id=m_a,m_b&order=${order}&limit=1`);
+            const items = await rig.walk(`/api/telemetry?device_id=m_a,m_b&order=${order}&limit=1`);
             const expected = [1, 2, 4, 3];
             assert.deepEqual(items.map((item) => item.battery), order === 'asc' ? expected : [...expected].reverse());
         }
@@ -146,7 +129,7 @@ describe('GET /api/telemetry', () => {
     it('merges the most devices it takes', async () => {
         const names = Array.from({ length: 64 }, (_, i) => `many_${String(i).padStart(2, '0')}_${'x'.repeat(55)}`);
         await Promise.all(names.flatMap((name, i) => Array.from({ length: 30 }, (_, k) => rig.add(name, `${T + k}-${i}`))));
-        const items = await walk(`/api/telemetry?device_id=${names.join(',')}&limit=500&order=asc`, { byLink: true });
+        const items = await rig.walk(`/api/telemetry?device_id=${names.join(',')}&limit=500&order=asc`, { byLink: true });
         assert.equal(items.length, 64 * 30);
         items.forEach((item, n) => assert.equal(item.id, `${T + Math.floor(n / 64)}-${n % 64}`));
     });
@@ -159,7 +142,7 @@ describe('GET /api/telemetry', () => {
         await rig.redis.call('XADD', 'tr:tel:odd', `${T + 101}-0`, 'first', '1', 'd', '"battery":4');
         await rig.add('odd', `${T + 102}-0`, '');
         await rig.add('odd', `${T + 103}-0`, '"battery":5,"id":7,"timestamp":8');
-        const items = await walk('/api/telemetry?device_id=odd&order=asc&limit=2');
+        const items = await rig.walk('/api/telemetry?device_id=odd&order=asc&limit=2');
         assert.deepEqual(items.map((item) => item.battery), [1, 4, undefined, 5]);
         assert.equal(items[3].id, `${T + 103}-0`);
         assert.equal(items[3].timestamp, new Date(T + 103).toISOString());
@@ -187,7 +170,7 @@ describe('walking a history that changes', () => {
                 const before = new Map(devices.map((device) => [device, []]));
                 for (const device of devices) before.set(device, (await rig.redis.samples(device)).map((sample) => sample.id));
                 let added = 0, trimmed = 0;
-                const seen = await walk(`/api/telemetry?device_id=${devices.join(',')}&order=${order}&limit=70`, {
+                const seen = await rig.walk(`/api/telemetry?device_id=${devices.join(',')}&order=${order}&limit=70`, {
                     byLink,
                     between: async () => {
                         for (const device of devices) await rig.add(device, `${T + 5000 + added++}-0`);
@@ -309,7 +292,7 @@ describe('bad requests', () => {
     });
 
     it('wrong methods are 405 and say which are right', async () => {
-        for (const target of ['/api/telemetry', '/api/devices', '/api/devices/x', '/api/battery-history/', '/livez', '/readyz', '/metrics']) {
+        for (const target of ['/api/telemetry', '/api/commands', '/api/events', '/api/devices', '/api/devices/x', '/api/battery-history/', '/livez', '/readyz', '/metrics']) {
             for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
                 const answer = await rig.ask(target, { method, body: method === 'POST' ? 'x'.repeat(1000) : undefined });
                 assertProblem(answer, 405, 'this path allows GET, HEAD');
@@ -323,6 +306,7 @@ describe('bad requests', () => {
 
 describe('devices', () => {
     const since = T - 5000;
+    const free = { stop: { stopped: false, confirmed: false, by: null, timestamp: null }, control: { holder: null, epoch: 0 } };
     before(async () => {
         await rig.redis.call('FLUSHALL');
         const now = Date.now();
@@ -341,17 +325,17 @@ describe('devices', () => {
         const [one, two, three] = json.items;
         assert.deepEqual({ ...one, last_seen: null }, {
             device_id: 'robot_01', device_name: 'Stair "climber" ä', online: true, relay: 'wsd-1',
-            connected_since: new Date(since).toISOString(), last_seen: null,
+            connected_since: new Date(since).toISOString(), last_seen: null, ...free,
             telemetry: { timestamp: new Date(T + 9).toISOString(), battery: 84, volt: 1.5 },
         });
         assert.ok(Math.abs(Date.parse(one.last_seen) - asked) < 5000, 'online means seen now');
         assert.deepEqual(two, {
             device_id: 'robot_02', device_name: null, online: false, relay: null, connected_since: null,
-            last_seen: new Date(T + 9000).toISOString(), telemetry: { timestamp: new Date(T + 9000).toISOString(), battery: 1 },
+            last_seen: new Date(T + 9000).toISOString(), ...free, telemetry: { timestamp: new Date(T + 9000).toISOString(), battery: 1 },
         });
         assert.deepEqual(three, {
             device_id: 'robot_03', device_name: null, online: false, relay: null, connected_since: null,
-            last_seen: new Date(T + 2).toISOString(), telemetry: null,
+            last_seen: new Date(T + 2).toISOString(), ...free, telemetry: null,
         });
     });
 

@@ -22,7 +22,8 @@ describe('Redis away', () => {
         for (let i = 0; i < 12; i++) await rig.ok('/api/telemetry?device_id=r'); // every worker has a connection
         await rig.redisPart.stop('SIGKILL');
         rig.redis.close();
-        for (const target of ['/api/telemetry?device_id=r', '/api/telemetry?device_id=r,s', '/api/devices', '/api/devices/r', '/api/battery-history/']) {
+        for (const target of ['/api/telemetry?device_id=r', '/api/telemetry?device_id=r,s', '/api/commands?device_id=r',
+            '/api/events', '/api/devices', '/api/devices/r', '/api/battery-history/']) {
             const answer = await rig.ask(target);
             assertProblem(answer, 503);
             assert.equal(answer.headers['retry-after'], '1');

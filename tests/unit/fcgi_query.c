@@ -87,7 +87,13 @@ static void encodes(void **state)
 static int history(const char *raw)
 {
     parses(raw);
-    return history_parse(&h, &q, NOW, &fault);
+    return history_parse(&h, CURSOR_TELEMETRY, &q, NOW, &fault);
+}
+
+static int of(enum cursor_walk walk, const char *raw)
+{
+    parses(raw);
+    return history_parse(&h, walk, &q, NOW, &fault);
 }
 
 static void wants(void **state)
@@ -144,6 +150,39 @@ static void faults(void **state)
     }
 }
 
+static void audits(void **state)
+{
+    (void)state;
+    assert_int_equal(of(CURSOR_COMMANDS, "device_id=b,a&from=-1h&to=now&limit=5&order=asc"), 0);
+    assert_int_equal(h.n_devices, 2);
+    assert_int_equal(of(CURSOR_EVENTS, ""), 0);
+    assert_int_equal(h.n_devices, 0);
+    assert_int_equal(h.kinds, 0);
+    assert_int_equal(of(CURSOR_EVENTS, "device_id=b&kind=stop,rearm&kind=control,stop"), 0);
+    assert_int_equal(h.kinds, 1u << AUDIT_STOP | 1u << AUDIT_REARM | 1u << AUDIT_CONTROL);
+
+    static const struct {
+        enum cursor_walk walk;
+        const char *raw, *text;
+    } cases[] = {
+        {CURSOR_COMMANDS, "", "device_id is required"},
+        {CURSOR_COMMANDS, "device_id=a&kind=stop", "unknown parameter \"kind\""},
+        {CURSOR_COMMANDS, "device_id=a&fields=x", "unknown parameter \"fields\""},
+        {CURSOR_COMMANDS, "device_id=a&step=1m", "unknown parameter \"step\""},
+        {CURSOR_EVENTS, "format=csv", "unknown parameter \"format\""},
+        {CURSOR_EVENTS, "device_id=", "device_id must be 1 to 64 of A-Z a-z 0-9 _ . -, not \"\""},
+        {CURSOR_EVENTS, "kind=stop,crash",
+         "kind must be connected, disconnected, status, stop, rearm, confirmed or control, not \"crash\""},
+        {CURSOR_EVENTS,
+         "kind=", "kind must be connected, disconnected, status, stop, rearm, confirmed or control, not \"\""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (of(cases[i].walk, cases[i].raw) == 0)
+            fail_msg("accepted: %s", cases[i].raw);
+        assert_string_equal(fault.text, cases[i].text);
+    }
+}
+
 static void many_devices(void **state)
 {
     char raw[1024] = "device_id=d0";
@@ -158,7 +197,13 @@ static void many_devices(void **state)
 
 static void cursors(void **state)
 {
-    struct cursor c = {.descending = true, .ms = 1768473045123, .seq = 3, .has_from = true, .from_ms = -5}, back;
+    struct cursor c = {.walk = CURSOR_TELEMETRY,
+                       .descending = true,
+                       .ms = 1768473045123,
+                       .seq = 3,
+                       .has_from = true,
+                       .from_ms = -5},
+                  back;
     char text[CURSOR_TEXT_MAX], raw[400];
     (void)state;
     memset(c.device_id, 'x', MSG_DEVICE_ID_MAX);
@@ -188,6 +233,29 @@ static void cursors(void **state)
     assert_string_equal(fault.text, "cursor belongs to a walk with order=desc");
 }
 
+/* Each walk has cursors of its own; that through events stands at no device. */
+static void cursors_of_walks(void **state)
+{
+    char text[CURSOR_TEXT_MAX], raw[400];
+    struct cursor c, back;
+    (void)state;
+    for (int walk = CURSOR_TELEMETRY; walk <= CURSOR_EVENTS; walk++) {
+        const char *device = walk == CURSOR_EVENTS ? "" : "a";
+        assert_int_equal(of((enum cursor_walk)walk, "device_id=a"), 0);
+        history_cursor(&h, (struct series_id){7, 8}, device, &c);
+        assert_int_equal(cursor_decode(text, cursor_encode(text, &c), &back), 0);
+        assert_memory_equal(&back, &c, sizeof(c));
+        snprintf(raw, sizeof(raw), "device_id=a&cursor=%s", text);
+        assert_int_equal(of((enum cursor_walk)walk, raw), 0);
+        struct series_range r = history_range(&h, device);
+        assert_true(r.hi.ms == 7 && r.hi.seq == 7);
+        assert_int_equal(of((enum cursor_walk)(walk % CURSOR_EVENTS + 1), raw), -1);
+        assert_non_null(strstr(fault.text, "cursor belongs to a walk through "));
+        strcpy(c.device_id, walk == CURSOR_EVENTS ? "a" : "");
+        assert_int_equal(cursor_decode(text, cursor_encode(text, &c), &back), -1);
+    }
+}
+
 /* "The last 15 minutes" stay those of the walk's start; an absolute time is the request's own. */
 static void relative_bounds(void **state)
 {
@@ -199,7 +267,7 @@ static void relative_bounds(void **state)
     cursor_encode(text, &c);
     snprintf(raw, sizeof(raw), "device_id=a&from=-15m&to=now&cursor=%s", text);
     parses(raw);
-    assert_int_equal(history_parse(&h, &q, NOW + 600000, &fault), 0);
+    assert_int_equal(history_parse(&h, CURSOR_TELEMETRY, &q, NOW + 600000, &fault), 0);
     assert_int_equal(h.from_ms, NOW - 900000);
     assert_int_equal(h.to_ms, NOW);
     snprintf(raw, sizeof(raw), "device_id=a&from=1700000000&cursor=%s", text);
@@ -217,7 +285,7 @@ static void range(const char *device, uint64_t lo_ms, uint64_t lo_seq, uint64_t 
 static void ranges(void **state)
 {
     char text[CURSOR_TEXT_MAX], raw[400];
-    struct cursor c = {.ms = 50, .seq = 0, .device_id = "m"};
+    struct cursor c = {.walk = CURSOR_TELEMETRY, .ms = 50, .seq = 0, .device_id = "m"};
     (void)state;
     assert_int_equal(history("device_id=a&from=1&to=2"), 0);
     range("a", 1000, 0, 2000, UINT64_MAX);
@@ -245,9 +313,10 @@ static void ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(splits),  cmocka_unit_test(refuses),         cmocka_unit_test(encodes),
-        cmocka_unit_test(wants),   cmocka_unit_test(faults),          cmocka_unit_test(many_devices),
-        cmocka_unit_test(cursors), cmocka_unit_test(relative_bounds), cmocka_unit_test(ranges),
+        cmocka_unit_test(splits),  cmocka_unit_test(refuses),          cmocka_unit_test(encodes),
+        cmocka_unit_test(wants),   cmocka_unit_test(faults),           cmocka_unit_test(many_devices),
+        cmocka_unit_test(cursors), cmocka_unit_test(relative_bounds),  cmocka_unit_test(ranges),
+        cmocka_unit_test(audits),  cmocka_unit_test(cursors_of_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

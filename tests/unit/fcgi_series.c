@@ -143,6 +143,7 @@ static size_t snapshot(struct key *keys)
 static void begin(struct history *h, bool descending)
 {
     memset(h, 0, sizeof(*h));
+    h->walk = CURSOR_TELEMETRY;
     h->n_devices = DEVICES;
     for (size_t i = 0; i < DEVICES; i++)
         strcpy(h->devices[i], names[i]);

@@ -184,6 +184,23 @@ export class ApiRig {
         return answer;
     }
 
+    // All pages from a first target on: the items in order.
+    async walk(target, { between = async () => {}, byLink = false } = {}) {
+        const items = [];
+        for (let next = target, pages = 0; next; pages++) {
+            assert.ok(pages < 1000, 'the walk ends');
+            const { json, headers } = await this.ok(next);
+            assert.equal(json.count, json.items.length);
+            items.push(...json.items);
+            const link = headers.link ? /^<([^>]+)>; rel="next"$/.exec(headers.link)[1] : null;
+            assert.equal(link !== null, json.next_cursor !== null);
+            if (json.next_cursor) assert.match(json.next_cursor, /^[A-Za-z0-9_-]+$/);
+            next = json.next_cursor && (byLink ? link : `${target}&cursor=${json.next_cursor}`);
+            await between(json);
+        }
+        return items;
+    }
+
     add(device, id, data = '"battery":85,"cpu":38') {
         return this.redis.call('XADD', `tr:tel:${device}`, id, 'd', data);
     }

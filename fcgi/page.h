@@ -1,0 +1,41 @@
+/*
+ * One page of a walk through stored entries: from a request's parameters to the entries and the way to
+ * the next page. For the handlers of /api/telemetry, /api/commands and /api/events.
+ */
+#ifndef TELERELAY_FCGI_PAGE_H
+#define TELERELAY_FCGI_PAGE_H
+
+#include "fcgi/handler.h"
+#include "fcgi/history.h"
+#include "fcgi/item.h"
+
+#include <stdbool.h>
+
+struct page_source {
+    enum cursor_walk walk;
+    const char *path;                                        /* of the Link header */
+    const char *prefix;                                      /* of the streams' keys */
+    bool (*accept)(void *arg, const char *text, size_t len); /* which entries count */
+    size_t budget;                                           /* entries read for one page at most; 0: no bound */
+};
+
+struct page {
+    struct history h;
+    const struct series_sample *entries; /* the context's */
+    size_t n;
+    bool more;
+    char cursor[CURSOR_TEXT_MAX]; /* with `more`: the next page's */
+};
+
+/* 0 with the Link header set, or -1 with the problem answered. page->h is filled before `accept` is called. */
+int page_read(struct context *ctx, const struct request *req, const struct page_source *source, void *arg,
+              struct page *page, struct reply *reply);
+
+/* The device whose entry it is; "" for events. */
+const char *page_device(const struct page *page, size_t i);
+
+/* {"items":[…],"count":N,"next_cursor":…}; `put` writes one item. */
+typedef void page_put_fn(struct buf *out, struct item_clock *clock, const struct page *page, size_t i, void *arg);
+void page_json(struct reply *reply, const struct page *page, page_put_fn *put, void *arg);
+
+#endif
