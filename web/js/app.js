@@ -2,12 +2,17 @@
 // and what the user does goes out as commands.
 
 import { byId } from './dom.js';
+import { createGamepad } from './gamepad.js';
+import { Heartbeats } from './heartbeats.js';
 import { Ledger } from './ledger.js';
+import { HOLDER_PING_MS, PING_MS } from './liveness.js';
 import { createLog } from './log.js';
 import { createMetrics } from './metrics.js';
 import { createPad, releaseWhenAway } from './pads.js';
-import { isMove, isZero, move, parse, setting } from './protocol.js';
+import { acquire, isFreshnessBound, isMove, isZero, latch, letGo, move, parse, setting } from './protocol.js';
 import { createList, createSelector } from './robots.js';
+import { blocks, controlView, TakeGuard } from './safety.js';
+import { createSafetyBar, createStop } from './safetybar.js';
 import { createSlider } from './sliders.js';
 import { Socket } from './socket.js';
 import { createStatus } from './status.js';
@@ -18,16 +23,27 @@ const AGE_MS = 200; // ages are redrawn this often
 
 const store = createStore();
 const ledger = new Ledger(`${Math.random().toString(36).slice(2, 8)}-`);
+const heartbeats = new Heartbeats();
+const guard = new TakeGuard();
 
 // --- commands out -----------------------------------------------------------------------------
 
-/** @param {import('./protocol.js').Command} command */
+/** @param {import('./protocol.js').Command} command @returns {string} its id, '' when it was not sent */
 function send(command) {
-  if (store.state.connection !== 'connected') return;
-  const numbered = { ...command, id: ledger.nextId() };
+  const now = performance.now();
+  const id = ledger.nextId();
+  const numbered = { ...command, id };
+  const connected = store.state.connection === 'connected';
+  if (connected && isFreshnessBound(numbered) && numbered.device_id) {
+    const hb = heartbeats.command(numbered.device_id, now);
+    if (hb !== null) numbered.hb = hb;
+  }
   const urgent = !isMove(command) || isZero(command);
-  if (socket.send(numbered, urgent)) ledger.sent(numbered, performance.now(), Date.now());
+  const sent = connected && socket.send(numbered, urgent);
+  if (sent) ledger.sent(numbered, now, Date.now());
+  else ledger.notSent(command, connected ? 'the connection is too slow' : 'no connection', now, Date.now());
   draw();
+  return sent ? id : '';
 }
 
 /** @param {string} prefix @param {'robot_move' | 'camera_move'} type */
@@ -40,18 +56,70 @@ const slider = (id, type) =>
   createSlider(byId(id, HTMLInputElement), byId(`${id}-value`, HTMLElement),
     (value) => send(setting(type, value, store.state.selected)));
 
-const pads = [pad('drive', 'robot_move'), pad('camera', 'camera_move')];
+const drive = pad('drive', 'robot_move');
+const camera = pad('camera', 'camera_move');
+const pads = [drive, camera];
 const sliders = [slider('speed', 'set_speed'), slider('brightness', 'set_brightness')];
 
 const releaseAll = () => pads.forEach((p) => p.release());
 releaseWhenAway(releaseAll);
+
+function stop() {
+  const { selected } = store.state;
+  const id = send(latch('stop', selected)); // before the zero of a stick that is held
+  const now = performance.now();
+  if (id !== '') store.ask('stop', selected, id, now);
+  else {
+    store.notify('Stop was NOT sent: no connection to the relay. What this page drove, its robot has stopped by ' +
+      'itself 0.3 s after the last command that reached it; but it is not latched, and others may still drive it.', now);
+  }
+  releaseAll();
+  block();
+}
+
+function rearm() {
+  const { selected } = store.state;
+  const id = send(latch('rearm', selected));
+  if (id !== '') store.ask('rearm', selected, id, performance.now());
+}
+
+function takeControl() {
+  const { wanted, others } = controlView(store.state);
+  const take = guard.press(others.length > 0, performance.now());
+  for (const id of wanted) send(acquire(id, take && others.some((other) => other.id === id)));
+}
+
+function releaseControl() {
+  releaseAll();
+  for (const id of controlView(store.state).mine) send(letGo(id));
+}
+
+createStop(byId('stop', HTMLElement), stop);
+const buttons = {
+  rearm: byId('rearm', HTMLButtonElement),
+  take: byId('take', HTMLButtonElement),
+  release: byId('release', HTMLButtonElement),
+};
+buttons.rearm.addEventListener('click', rearm);
+buttons.take.addEventListener('click', takeControl);
+buttons.release.addEventListener('click', releaseControl);
+createGamepad({ drive: drive.axis, camera: camera.axis, release: releaseAll, stop });
 
 /** Commands that are under way belong to the robot that was addressed so far. @param {string} id */
 function address(id) {
   if (id === store.state.selected) return;
   releaseAll();
   sliders.forEach((s) => s.leave());
+  guard.forget();
   store.select(id);
+  block();
+}
+
+/** Lets be driven and set what can be, now. */
+function block() {
+  const reasons = blocks(store.state);
+  pads.forEach((p) => p.block(reasons.pads));
+  sliders.forEach((s) => s.block(reasons.sliders));
 }
 
 // --- frames in --------------------------------------------------------------------------------
@@ -64,9 +132,26 @@ function onFrame(frame) {
     store.countIgnored();
     return false;
   }
-  if (message.kind === 'ack') ledger.acked(message, now);
-  else if (message.kind === 'error') ledger.failed(message, now, Date.now());
-  else store.apply(message, now);
+  switch (message.kind) {
+    case 'ack':
+      ledger.acked(message, now);
+      if (message.outcome === 'received') store.answer(message.id, '');
+      break;
+    case 'error':
+      ledger.failed(message, now, Date.now());
+      store.answer(message.id, message.text || message.code);
+      if (message.originalType === 'control_acquire' && message.code === 'not_in_control') guard.refused(now);
+      break;
+    case 'heartbeat':
+      heartbeats.heard(message.deviceId, message.hb);
+      break;
+    case 'pong':
+      socket.liveness.pong(message.id, now);
+      break;
+    default:
+      store.apply(message, now);
+      if (message.kind !== 'telemetry') block();
+  }
   draw();
   return message.kind === 'greeting';
 }
@@ -74,19 +159,27 @@ function onFrame(frame) {
 const socket = new Socket({
   onFrame,
   onState(state) {
-    const connected = state === 'connected';
-    if (!connected) ledger.lost();
-    store.setConnection(state);
-    pads.forEach((p) => p.enable(connected));
-    sliders.forEach((s) => s.enable(connected));
+    const now = performance.now();
+    if (state !== 'connected') {
+      ledger.lost();
+      heartbeats.reset();
+      guard.forget();
+    }
+    store.setConnection(state, now);
+    block();
   },
+  pingEvery: () => ([...store.state.robots.values()].some((robot) => robot.control?.you) ? HOLDER_PING_MS : PING_MS),
 });
 
 // --- drawing ----------------------------------------------------------------------------------
 
 const drawStatus = createStatus(
-  byId('connection', HTMLElement), byId('connection-text', HTMLElement), byId('warning', HTMLElement),
-  byId('ignored', HTMLElement));
+  byId('connection', HTMLElement), byId('connection-text', HTMLElement), byId('latency', HTMLElement),
+  byId('warning', HTMLElement), byId('ignored', HTMLElement));
+const drawSafety = createSafetyBar({
+  bar: byId('safety', HTMLElement), lines: byId('stop-state', HTMLElement), notice: byId('notice', HTMLElement),
+  control: byId('control', HTMLElement), ...buttons,
+});
 const drawSelector = createSelector(byId('robots', HTMLSelectElement), address);
 const drawMetrics = createMetrics(byId('metrics', HTMLElement), byId('metrics-title', HTMLElement));
 const drawLog = createLog(byId('log', HTMLElement), byId('log-empty', HTMLElement));
@@ -103,7 +196,8 @@ function draw() {
   requestAnimationFrame(() => {
     frameWanted = false;
     const now = performance.now();
-    drawStatus(store.state);
+    drawStatus(store.state, socket.liveness.roundTrip);
+    drawSafety(store.state, now, guard.armed(now));
     drawSelector(store.state);
     drawMetrics(store.state, now);
     drawLog(ledger.rows);
@@ -113,7 +207,10 @@ function draw() {
 
 store.subscribe(draw);
 setInterval(() => {
-  ledger.expire(performance.now());
+  const now = performance.now();
+  ledger.expire(now);
+  store.tick(now);
+  block();
   draw();
 }, AGE_MS);
 

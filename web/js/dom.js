@@ -37,3 +37,12 @@ export function duration(ms) {
   if (s < 5400) return `${Math.round(s / 60)} min`;
   return `${Math.round(s / 3600)} h`;
 }
+
+const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+
+/** Time of day, with the day where it is not today. @param {number} ms since 1970 */
+export function clockTime(ms) {
+  const today = new Date(ms).toDateString() === new Date().toDateString();
+  return today ? time.format(ms) : `${day.format(ms)} ${time.format(ms)}`;
+}

@@ -4,7 +4,12 @@
 import { describe, isZero } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Command} Command */
-/** @typedef {'sent' | 'received' | 'error' | 'no-answer'} RowState */
+/**
+ * sent; received by the relay; applied, rejected or expired: the robot's own word; the others: the relay's refusal,
+ * or that there was none to ask.
+ * @typedef {'sent' | 'received' | 'applied' | 'rejected' | 'expired' | 'no-robot' | 'stopped' | 'not-in-control' |
+ *   'error' | 'no-answer' | 'not-sent'} RowState
+ */
 
 /**
  * @typedef {object} Row
@@ -14,18 +19,36 @@ import { describe, isZero } from './protocol.js';
  * @property {string} target robot's id, '' for all
  * @property {number} wallTime when it began, ms since 1970
  * @property {number} count commands in this row
- * @property {RowState} state of the newest answer
+ * @property {RowState} state of the newest command whose answer is known
  * @property {string} detail what the state says, for people
  * @property {number} failures commands in this row that were refused or not answered
+ * @property {number} shown serial of the command that state and detail belong to
+ * @property {number} outcomeAt when a robot's own word was shown last
  * @property {number} version rises with each change
  */
 
-/** @typedef {{id: string, type: string, row: Row, sentAt: number, open: boolean}} Entry */
+/**
+ * @typedef {object} Entry
+ * @property {string} id
+ * @property {number} serial rising
+ * @property {string} type
+ * @property {Row} row
+ * @property {number} sentAt
+ * @property {boolean} open nobody has answered yet
+ * @property {boolean} failed counted as a failure
+ * @property {number | null} robots to how many it is on its way
+ * @property {number} applied robots that applied it
+ * @property {number} latency ms, the longest that a robot's answer took
+ * @property {string} receivedDetail the relay's answer while it waits for the robot's, '' otherwise
+ */
 
-export const ANSWER_MS = 1000;
+export const ANSWER_MS = 2000;
+const OUTCOME_MS = 500; // a robot's answer is shown this long before the relay's to a newer command takes its place
 const GROUP_MS = 1000; // a longer pause begins a new row
 const FORGET_MS = 15_000; // an error may follow an ack within this time (a command that expired)
 const ENTRIES_MAX = 1024;
+/** @type {Record<string, RowState>} */
+const REFUSALS = { no_robot: 'no-robot', stopped: 'stopped', not_in_control: 'not-in-control', expired: 'expired' };
 export const ROWS_MAX = 60;
 
 export class Ledger {
@@ -55,7 +78,24 @@ export class Ledger {
    * @param {Command & {id: string}} command @param {number} now @param {number} wallTime
    */
   sent(command, now, wallTime) {
-    const { id } = command;
+    const row = this.rowOf(command, now, wallTime);
+    const { id, type } = command;
+    this.entries.set(id, {
+      id, serial: this.serial, type, row, sentAt: now, open: true, failed: false, robots: null, applied: 0, latency: 0,
+      receivedDetail: '',
+    });
+    this.forget(now);
+  }
+
+  /** A command that could not be sent. @param {Command} command @param {string} why @param {number} now @param {number} wallTime */
+  notSent(command, why, now, wallTime) {
+    const row = this.rowOf(command, now, wallTime);
+    Object.assign(row, { state: 'not-sent', detail: `not sent: ${why}`, shown: this.serial });
+    row.failures++;
+  }
+
+  /** @param {Command} command @param {number} now @param {number} wallTime @returns {Row} */
+  rowOf(command, now, wallTime) {
     const target = command.device_id ?? '';
     const groupKey = `${command.type} ${target}`;
     const group = this.groups.get(groupKey);
@@ -70,8 +110,7 @@ export class Ledger {
     row.label = describe(command);
     row.version++;
     this.groups.set(groupKey, { row, at: now, zero });
-    this.entries.set(id, { id, type: command.type, row, sentAt: now, open: true });
-    this.forget(now);
+    return row;
   }
 
   /** @param {string} type @param {string} target @param {number} wallTime */
@@ -79,7 +118,7 @@ export class Ledger {
     /** @type {Row} */
     const row = {
       key: ++this.rowSerial, type, label: '', target, wallTime, count: 1, state: 'sent', detail: 'sent', failures: 0,
-      version: 0,
+      shown: 0, outcomeAt: -Infinity, version: 0,
     };
     this.rows.unshift(row);
     if (this.rows.length > ROWS_MAX) this.rows.length = ROWS_MAX;
@@ -88,11 +127,40 @@ export class Ledger {
 
   /** @param {import('./protocol.js').Ack} ack @param {number} now */
   acked(ack, now) {
+    if (ack.outcome !== 'received') {
+      this.answered(ack, now);
+      return;
+    }
     const entry = this.find(ack.id, ack.originalType);
     if (!entry || !entry.open) return;
     entry.open = false;
+    entry.robots = ack.robots;
     const robots = ack.robots === null ? '' : `, robots: ${ack.robots}`;
-    this.settle(entry, 'received', `received by relay${robots} · ${Math.round(now - entry.sentAt)} ms`);
+    const detail = `received by relay${robots} · ${Math.round(now - entry.sentAt)} ms`;
+    // In a row of commands that robots answer, their word would flicker.
+    if (now - entry.row.outcomeAt < OUTCOME_MS) entry.receivedDetail = detail;
+    else this.settle(entry, 'received', detail);
+  }
+
+  /** A robot says what became of a command. @param {import('./protocol.js').Ack} ack @param {number} now */
+  answered(ack, now) {
+    const entry = ack.id === '' ? null : this.entries.get(ack.id);
+    if (!entry) return;
+    entry.open = false;
+    entry.receivedDetail = '';
+    const { row } = entry;
+    if (entry.serial >= row.shown) row.outcomeAt = now;
+    const took = ack.latency ?? now - entry.sentAt;
+    const where = (entry.robots ?? 1) > 1 && ack.deviceId !== '' ? ` by ${ack.deviceId}` : '';
+    if (ack.outcome !== 'applied') {
+      this.settle(entry, ack.outcome, `${ack.outcome}${where}${ack.reason ? ` (${ack.reason})` : ''} · ${Math.round(took)} ms`);
+      return;
+    }
+    entry.applied++;
+    entry.latency = Math.max(entry.latency, took);
+    if (entry.failed) return; // another robot's refusal matters more
+    const robots = (entry.robots ?? 1) > 1 ? ` by ${entry.applied} of ${entry.robots} robots` : '';
+    this.settle(entry, 'applied', `applied${robots} (${Math.round(entry.latency)} ms)`);
   }
 
   /** @param {import('./protocol.js').Failure} failure @param {number} now @param {number} wallTime */
@@ -101,7 +169,8 @@ export class Ledger {
     const entry = this.find(failure.id, failure.originalType);
     if (entry) {
       entry.open = false;
-      this.settle(entry, 'error', detail);
+      entry.receivedDetail = '';
+      this.settle(entry, REFUSALS[failure.code] ?? 'error', detail);
       return;
     }
     // An error that belongs to no command is still shown; the same one again only counts.
@@ -121,8 +190,12 @@ export class Ledger {
   expire(now) {
     let changed = false;
     for (const entry of this.entries.values()) {
-      if (now - entry.sentAt < ANSWER_MS) break;
-      if (!entry.open) continue;
+      if (entry.receivedDetail !== '' && now - entry.sentAt >= OUTCOME_MS) {
+        this.settle(entry, 'received', entry.receivedDetail);
+        entry.receivedDetail = '';
+        changed = true;
+      }
+      if (!entry.open || now - entry.sentAt < ANSWER_MS) continue;
       entry.open = false;
       this.settle(entry, 'no-answer', 'no answer');
       changed = true;
@@ -143,9 +216,13 @@ export class Ledger {
   /** @param {Entry} entry @param {RowState} state @param {string} detail */
   settle(entry, state, detail) {
     const { row } = entry;
-    row.state = state;
-    row.detail = detail;
-    if (state !== 'received') row.failures++;
+    // That a newer motion took the place of an unsent one is no failure.
+    const fine = state === 'received' || state === 'applied' || detail.includes('(superseded)');
+    if (!fine && !entry.failed) {
+      entry.failed = true;
+      row.failures++;
+    }
+    if (entry.serial >= row.shown) Object.assign(row, { state, detail, shown: entry.serial });
     row.version++;
   }
 

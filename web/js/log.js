@@ -1,12 +1,8 @@
 // The command log: what was sent and what became of it, newest first.
 
-import { element, setData, setText } from './dom.js';
+import { clockTime, element, setData, setText } from './dom.js';
 
 /** @typedef {import('./ledger.js').Row} Row */
-
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false,
-});
 
 /** @param {Row} row */
 function createItem(row) {
@@ -16,7 +12,7 @@ function createItem(row) {
   root.dataset.type = row.type;
   const what = element('div', 'entry-what');
   what.append(label, element('span', 'entry-target', row.type === 'error' ? '' : row.target || 'all robots'));
-  root.append(element('time', 'entry-time', clock.format(row.wallTime)), what, detail);
+  root.append(element('time', 'entry-time', clockTime(row.wallTime)), what, detail);
   return { root, label, detail, version: -1 };
 }
 
@@ -46,7 +42,7 @@ export function createLog(list, empty) {
       if (item.version === row.version) continue;
       item.version = row.version;
       setText(item.label, row.count > 1 ? `${row.label} ×${row.count}` : row.label);
-      setText(item.detail, row.failures > 0 && row.count > 1 ? `${row.detail} · ${row.failures} failed` : row.detail);
+      setText(item.detail, row.failures > 0 && row.count > 1 ? `${row.detail} · ${row.failures} of ${row.count} failed` : row.detail);
       setData(item.root, 'state', row.state);
       setData(item.root, 'failures', String(row.failures));
     }

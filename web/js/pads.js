@@ -1,4 +1,4 @@
-// The looks and the input of a stick: pointer, keys, and everything that must end a motion.
+// The looks and the input of a stick: pointer, keys, a gamepad's axes, and everything that must end a motion.
 
 import { setText } from './dom.js';
 import { fromKeys, fromPointer, isStickKey, Stick, ZERO } from './stick.js';
@@ -24,13 +24,16 @@ export function createPad(pad, knob, readout, send) {
   /** Where the stick was grabbed: fixed until it is let go, even if the page moves under the finger. */
   let centre = { x: 0, y: 0, travel: 0 };
   let usable = false;
+  let blocked = '';
+  /** A gamepad's stick: holds the pad, may take it, or has to come back to its centre first. @type {'holds' | 'free' | 'away'} */
+  let axis = 'away';
 
   /** @param {Vector} v */
   const draw = (v) => {
     const travel = pad.clientWidth * TRAVEL;
     knob.style.transform = `translate(${v.x * travel}px, ${-v.y * travel}px)`;
     pad.dataset.held = String(stick.held);
-    setText(readout, `x ${v.x.toFixed(2)}  y ${v.y.toFixed(2)}`);
+    setText(readout, blocked || `x ${v.x.toFixed(2)}  y ${v.y.toFixed(2)}`);
   };
   /** @param {Vector} v */
   const hold = (v) => {
@@ -41,6 +44,7 @@ export function createPad(pad, knob, readout, send) {
     const id = pointer;
     pointer = null;
     keys.clear();
+    axis = 'away';
     if (id !== null && pad.hasPointerCapture(id)) pad.releasePointerCapture(id);
   };
   const release = () => {
@@ -54,6 +58,7 @@ export function createPad(pad, knob, readout, send) {
   pad.addEventListener('pointerdown', (event) => {
     if (!usable || pointer !== null || event.button !== 0) return;
     keys.clear();
+    axis = 'away';
     pointer = event.pointerId;
     pad.setPointerCapture(event.pointerId);
     const box = pad.getBoundingClientRect();
@@ -80,6 +85,7 @@ export function createPad(pad, knob, readout, send) {
     if (!isStickKey(event.code)) return;
     event.preventDefault();
     if (!usable || pointer !== null || event.repeat || keys.has(event.code)) return;
+    axis = 'away';
     keys.add(event.code);
     hold(fromKeys(keys));
   });
@@ -95,15 +101,29 @@ export function createPad(pad, knob, readout, send) {
 
   return {
     release,
-    /** @param {boolean} now without a connection the stick falls back and has to be grabbed again */
-    enable(now) {
-      if (usable === now) return;
-      usable = now;
-      pad.setAttribute('aria-disabled', String(!now));
-      if (now) return;
-      stick.drop();
-      letGo();
-      draw(ZERO);
+    /** Where a gamepad's stick is. A finger or a key on the pad takes precedence. @param {Vector} v */
+    axis(v) {
+      if (v.x === 0 && v.y === 0) {
+        if (axis === 'holds') release();
+        axis = 'free';
+      } else if (!usable || pointer !== null || keys.size > 0) {
+        axis = 'away';
+      } else if (axis !== 'away') {
+        axis = 'holds';
+        hold(v);
+      }
+    },
+    /**
+     * @param {string} reason why nothing can be driven, '' where it can. A held stick sends its zero and has to be
+     *   grabbed again.
+     */
+    block(reason) {
+      if (usable === (reason === '') && blocked === reason) return;
+      usable = reason === '';
+      blocked = reason;
+      pad.setAttribute('aria-disabled', String(!usable));
+      if (usable) draw(ZERO);
+      else release();
     },
   };
 }

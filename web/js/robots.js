@@ -1,7 +1,8 @@
 // Which robots there are: the selector in the header and the list on the Dashboard tab.
 
-import { duration, element, setData, setText } from './dom.js';
+import { clockTime, duration, element, setData, setText } from './dom.js';
 import { format, KINDS, UNKNOWN } from './metrics.js';
+import { stopLine } from './safety.js';
 import { isStale, presenceKnown, sortedRobots } from './store.js';
 
 /** @typedef {import('./store.js').State} State */
@@ -50,10 +51,11 @@ function createCard(id, choose) {
     values.append(cell);
     return { kind, value };
   });
+  const stop = element('p', 'stop-line');
   const more = element('p', 'robot-more');
   const age = element('p', 'robot-age');
-  root.append(head, values, more, age);
-  return { root, state, cells, more, age };
+  root.append(head, stop, values, more, age);
+  return { root, state, stop, cells, more, age };
 }
 
 /** Metrics beyond the four, on one line. @param {Robot} robot */
@@ -72,6 +74,9 @@ function drawCard(view, robot, state, now) {
   setData(view.root, 'selected', String(state.selected === robot.id));
   setData(view.root, 'stale', String(isStale(state, robot, robot.lastAt, now)));
   setText(view.state, presence);
+  const stop = stopLine(state, robot, now, clockTime);
+  setData(view.stop, 'state', stop.kind);
+  setText(view.stop, stop.kind === 'offline' ? '' : stop.text);
   for (const { kind, value } of view.cells) {
     const metric = robot.metrics.get(kind.name);
     setText(value, metric ? `${format(metric.value, kind.decimals)} ${kind.unit}` : UNKNOWN);

@@ -30,10 +30,11 @@ export function createSlider(input, output, send) {
       throttle.flush();
       setText(output, unknown);
     },
-    /** @param {boolean} usable without a connection nothing can be set, and nothing is sent later */
-    enable(usable) {
-      if (!usable) throttle.cancel();
-      input.disabled = !usable;
+    /** @param {string} reason why nothing can be set, '' where it can; then nothing is sent later either */
+    block(reason) {
+      if (reason !== '') throttle.cancel();
+      input.disabled = reason !== '';
+      input.title = reason;
     },
   };
 }

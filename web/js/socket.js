@@ -1,6 +1,7 @@
 // The connection to a relay. It reconnects by itself; the page is never reloaded.
 
 import { delay } from './backoff.js';
+import { Liveness, TICK_MS } from './liveness.js';
 
 /** @typedef {import('./store.js').Connection} Connection */
 
@@ -12,6 +13,7 @@ const BUFFER_MAX = 16 * 1024; // bytes that may wait before repeated motions are
  * @typedef {object} Handlers
  * @property {(state: Connection) => void} onState
  * @property {(frame: unknown) => boolean} onFrame returns true once the frame was the relay's greeting
+ * @property {() => number} pingEvery ms
  */
 
 export class Socket {
@@ -22,6 +24,7 @@ export class Socket {
     this.ws = null;
     this.greeted = false;
     this.failures = 0;
+    this.liveness = new Liveness();
     /** @type {ReturnType<typeof setTimeout> | undefined} next attempt, or the deadline of this one */
     this.timer = undefined;
   }
@@ -36,7 +39,19 @@ export class Socket {
       // Do not let someone who looks at the page sit out a long wait.
       if (document.visibilityState === 'visible' && this.ws === null) this.connect();
     });
+    setInterval(() => this.tick(performance.now()), TICK_MS);
     this.connect();
+  }
+
+  /** Asks whether the relay is still there. @param {number} now */
+  tick(now) {
+    if (!this.greeted || this.ws === null) return;
+    const due = this.liveness.tick(now, this.handlers.pingEvery());
+    if (due === 'ping') this.send({ type: 'ping', id: this.liveness.pingId() }, true);
+    if (due === 'dead') {
+      this.lost(this.ws);
+      this.connect();
+    }
   }
 
   connect() {
@@ -48,7 +63,9 @@ export class Socket {
     this.handlers.onState('connecting');
     this.timer = setTimeout(() => this.lost(ws), OPEN_MS);
     ws.addEventListener('message', (event) => {
-      if (this.ws === ws && this.handlers.onFrame(event.data) && !this.greeted) this.greet();
+      if (this.ws !== ws) return;
+      this.liveness.heard(performance.now());
+      if (this.handlers.onFrame(event.data) && !this.greeted) this.greet();
     });
     ws.addEventListener('close', () => this.lost(ws));
   }
@@ -56,6 +73,7 @@ export class Socket {
   greet() {
     this.greeted = true;
     this.failures = 0;
+    this.liveness.begin(performance.now());
     clearTimeout(this.timer);
     this.handlers.onState('connected');
   }

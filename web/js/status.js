@@ -6,13 +6,15 @@ const TEXT = { connected: 'Connected', connecting: 'Connecting…', disconnected
 
 /**
  * @param {HTMLElement} pill @param {HTMLElement} pillText @param {HTMLElement} banner
+ * @param {HTMLElement} latency to the relay and back; not part of what is announced
  * @param {HTMLElement} ignored counts malformed frames
- * @returns {(state: import('./store.js').State) => void} draws
+ * @returns {(state: import('./store.js').State, roundTrip: number | null) => void} draws
  */
-export function createStatus(pill, pillText, banner, ignored) {
-  return (state) => {
+export function createStatus(pill, pillText, latency, banner, ignored) {
+  return (state, roundTrip) => {
     setData(pill, 'state', state.connection);
     setText(pillText, TEXT[state.connection]);
+    setText(latency, state.connection === 'connected' && roundTrip !== null ? `${Math.round(roundTrip)} ms` : '');
     const { warning } = state;
     banner.hidden = warning === null;
     const reason = warning?.message || 'it does not reach its store, so that no telemetry is saved';

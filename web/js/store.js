@@ -18,6 +18,27 @@
  * @property {number | null} lastAt when its last telemetry arrived
  * @property {Map<string, Metric>} metrics by name; a value stays, with its age, when it stops coming
  * @property {string} status its last status line, '' where none
+ * @property {Stop | null} stop what the relay said last about it; null: nothing, so it is not stopped
+ * @property {Asked | null} asked a stop or re-arm of this page that no stop state has answered yet
+ * @property {{holder: string | null, you: boolean} | null} control who has control of it, where the relay says so
+ */
+
+/**
+ * @typedef {object} Stop
+ * @property {boolean} stopped
+ * @property {boolean} confirmed the robot itself has said so
+ * @property {string} by who did it
+ * @property {number | null} at when, ms since 1970
+ * @property {boolean} heard on this connection
+ */
+
+/**
+ * @typedef {object} Asked
+ * @property {'stop' | 'rearm'} what
+ * @property {string} id of the command
+ * @property {number} at when it was sent
+ * @property {boolean} received the relay has it
+ * @property {string} refused why the relay refused it, '' when it did not
  */
 
 /**
@@ -28,14 +49,21 @@
  * @property {string} shown id of the robot whose values are shown, '' while there is none
  * @property {{relay: string, message: string} | null} warning the relay has lost Redis
  * @property {number} ignored malformed frames
+ * @property {boolean} exclusive one page at a time may drive a robot
+ * @property {boolean} settled the relay has had time to say what is stopped
+ * @property {{text: string, until: number} | null} notice what went wrong with a stop or with taking control
  */
 
 export const STALE_MS = 10_000;
+export const SETTLE_MS = 1000; // after the greeting: what is stopped has been told by then
+export const NOTICE_MS = 20_000;
 export const ROBOTS_MAX = 2000;
 export const METRICS_MAX = 64; // per robot; a message has at most 36, but each may have others
 
 /** @param {string} id @returns {Robot} */
-const newRobot = (id) => ({ id, name: '', online: false, lastAt: null, metrics: new Map(), status: '' });
+const newRobot = (id) => ({
+  id, name: '', online: false, lastAt: null, metrics: new Map(), status: '', stop: null, asked: null, control: null,
+});
 
 /** @param {Map<string, Metric>} metrics not empty @returns {string} the name of the one with the greatest age */
 const oldest = (metrics) => [...metrics].reduce((a, b) => (b[1].at < a[1].at ? b : a))[0];
@@ -48,7 +76,14 @@ export function createStore() {
 export class Store {
   constructor() {
     /** @type {State} */
-    this.state = { connection: 'connecting', robots: new Map(), selected: '', shown: '', warning: null, ignored: 0 };
+    this.state = {
+      connection: 'connecting', robots: new Map(), selected: '', shown: '', warning: null, ignored: 0,
+      exclusive: false, settled: false, notice: null,
+    };
+    /** @type {number | null} when the relay greeted; null once settled */
+    this.greetedAt = null;
+    /** Whether the relay said who has control: it does so only where one page at a time may drive. */
+    this.heardControl = false;
     /** @type {Set<() => void>} */
     this.listeners = new Set();
   }
@@ -62,12 +97,32 @@ export class Store {
     for (const listener of this.listeners) listener();
   }
 
-  /** @param {Connection} connection */
-  setConnection(connection) {
+  /** @param {Connection} connection @param {number} now */
+  setConnection(connection, now) {
     if (this.state.connection === connection) return;
     this.state.connection = connection;
-    // The next relay speaks for itself: until then its Redis is not known to be away.
-    if (connection !== 'connected') this.state.warning = null;
+    if (connection !== 'connected') {
+      // The next relay speaks for itself: until then its Redis is not known to be away.
+      this.state.warning = null;
+      this.abandon(now);
+    }
+    this.changed();
+  }
+
+  /** Without a connection nobody has control here, and what was asked is not answered. @param {number} now */
+  abandon(now) {
+    let stops = false;
+    for (const robot of this.state.robots.values()) {
+      stops ||= robot.asked?.what === 'stop';
+      robot.asked = null;
+      if (robot.control) robot.control = { ...robot.control, you: false };
+    }
+    if (stops) this.notify('The connection was lost before Stop was answered: it may not have arrived. Press Stop again.', now);
+  }
+
+  /** @param {string} text '' takes the notice away @param {number} now */
+  notify(text, now) {
+    this.state.notice = text === '' ? null : { text, until: now + NOTICE_MS };
     this.changed();
   }
 
@@ -88,8 +143,31 @@ export class Store {
     switch (message.kind) {
       case 'greeting':
         // The relay lists who is online right after it; the others are not.
-        for (const robot of this.state.robots.values()) robot.online = false;
+        // What is stopped it says as well; until it had time to, what was known stays.
+        this.greetedAt = now;
+        this.heardControl = false;
+        this.state.settled = false;
+        for (const robot of this.state.robots.values()) {
+          robot.online = false;
+          robot.control = null;
+          if (robot.stop) robot.stop = { ...robot.stop, heard: false };
+        }
         break;
+      case 'stop': {
+        const { stopped, confirmed, by, at } = message;
+        const robot = this.robot(message.deviceId);
+        if (!robot) break;
+        robot.stop = { stopped, confirmed, by, at, heard: true };
+        if (robot.asked && stopped === (robot.asked.what === 'stop')) robot.asked = null;
+        break;
+      }
+      case 'control': {
+        this.heardControl = true;
+        this.state.exclusive = true;
+        const robot = this.robot(message.deviceId);
+        if (robot) robot.control = { holder: message.holder, you: message.you };
+        break;
+      }
       case 'presence':
         this.setOnline(message.deviceId, message.online);
         break;
@@ -108,6 +186,47 @@ export class Store {
         return;
     }
     this.chooseShown();
+    this.changed();
+  }
+
+  /**
+   * A stop or re-arm is on its way.
+   * @param {'stop' | 'rearm'} what @param {string} target '' for all @param {string} id of the command @param {number} now
+   */
+  ask(what, target, id, now) {
+    this.state.notice = null;
+    for (const robot of this.state.robots.values()) {
+      if (target === '' ? !robot.online : robot.id !== target) continue;
+      robot.asked = { what, id, at: now, received: false, refused: '' };
+    }
+    this.changed();
+  }
+
+  /** The relay answered a stop or re-arm. @param {string} id @param {string} refused '' when it was taken */
+  answer(id, refused) {
+    for (const robot of this.state.robots.values()) {
+      const { asked } = robot;
+      if (asked === null || asked.id !== id) continue;
+      // A robot that is already so need not say it again.
+      const already = (robot.stop?.stopped ?? false) === (asked.what === 'stop');
+      robot.asked = refused === '' && already ? null : { ...asked, received: true, refused };
+    }
+    this.changed();
+  }
+
+  /** What time alone decides. @param {number} now */
+  tick(now) {
+    const { state } = this;
+    if (state.notice !== null && state.connection === 'connected' && now >= state.notice.until) state.notice = null;
+    if (this.greetedAt === null || now - this.greetedAt < SETTLE_MS) return;
+    this.greetedAt = null;
+    state.settled = true;
+    let online = false;
+    for (const robot of state.robots.values()) {
+      online ||= robot.online;
+      if (robot.stop?.heard === false) robot.stop = null;
+    }
+    if (online && !this.heardControl) state.exclusive = false;
     this.changed();
   }
 
@@ -139,7 +258,7 @@ export class Store {
     let robot = robots.get(id) ?? null;
     if (robot) return robot;
     if (robots.size >= ROBOTS_MAX) {
-      const gone = [...robots.values()].find((r) => !r.online && r.id !== this.state.selected);
+      const gone = [...robots.values()].find((r) => !r.online && !r.stop?.stopped && r.id !== this.state.selected);
       if (!gone) return null;
       robots.delete(gone.id);
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ANSWER_MS, Ledger, ROWS_MAX } from '../js/ledger.js';
-import { move, setting } from '../js/protocol.js';
+import { latch, move, setting } from '../js/protocol.js';
 
 /** @param {Ledger} ledger @param {import('../js/protocol.js').Command} command @param {number} now */
 function send(ledger, command, now) {
@@ -12,7 +12,10 @@ function send(ledger, command, now) {
 }
 const drive = (x = 0.5, y = 0.5, target = '') => move('robot_move', { x, y }, target);
 /** @param {string} id @param {number | null} robots @returns {import('../js/protocol.js').Ack} */
-const ack = (id, robots = 1, originalType = 'robot_move') => ({ kind: 'ack', originalType, id, robots });
+const ack = (id, robots = 1, originalType = 'robot_move') =>
+  ({ kind: 'ack', originalType, id, robots, outcome: 'received', reason: '', deviceId: '', latency: null });
+/** @param {string} id @param {'applied' | 'rejected' | 'expired'} outcome @param {object} [more] @returns {import('../js/protocol.js').Ack} */
+const said = (id, outcome, more) => ({ ...ack(id, null), outcome, deviceId: 'robot_01', latency: 7, ...more });
 /** @param {string} id @param {string} code @returns {import('../js/protocol.js').Failure} */
 const error = (id, code, originalType = 'robot_move') => ({ kind: 'error', originalType, id, code, text: 'No' });
 
@@ -77,7 +80,7 @@ test('an error that belongs to no command is shown once and counted', () => {
   assert.deepEqual([ledger.rows.length, ledger.rows[0].count, ledger.rows[0].state], [1, 2, 'error']);
 });
 
-test('no answer after a second, and at once when the connection is lost', () => {
+test('no answer after two seconds, and at once when the connection is lost', () => {
   const ledger = new Ledger('p-');
   send(ledger, drive(), 0);
   assert.equal(ledger.expire(ANSWER_MS - 1), false);
@@ -86,6 +89,73 @@ test('no answer after a second, and at once when the connection is lost', () => 
   send(ledger, setting('set_speed', 3, ''), 2000);
   ledger.lost();
   assert.equal(ledger.rows[0].detail, 'no answer (connection lost)');
+});
+
+test('the robot\'s own word, with how long it took', () => {
+  const ledger = new Ledger('p-');
+  const [a, b, c] = [0, 2000, 4000].map((now) => send(ledger, drive(), now));
+  for (const id of [a, b, c]) ledger.acked(ack(id), 4001);
+  ledger.acked(said(a, 'applied'), 4010);
+  ledger.acked(said(b, 'rejected', { reason: 'stopped' }), 4010);
+  ledger.acked(said(c, 'expired', { reason: 'hb', latency: null }), 4010);
+  assert.deepEqual(ledger.rows.map((r) => [r.state, r.detail, r.failures]), [
+    ['expired', 'expired (hb) · 10 ms', 1], ['rejected', 'rejected (stopped) · 7 ms', 1], ['applied', 'applied (7 ms)', 0],
+  ]);
+});
+
+test('of several robots each counts, and a refusal is not hidden by the others', () => {
+  const ledger = new Ledger('p-');
+  const id = send(ledger, setting('set_speed', 60, ''), 0);
+  ledger.acked(ack(id, 3, 'set_speed'), 1);
+  ledger.acked(said(id, 'applied', { latency: 4 }), 5);
+  ledger.acked(said(id, 'applied', { latency: 9, deviceId: 'robot_02' }), 6);
+  assert.equal(ledger.rows[0].detail, 'applied by 2 of 3 robots (9 ms)');
+  ledger.acked(said(id, 'rejected', { reason: 'link', deviceId: 'robot_03' }), 7);
+  ledger.acked(said(id, 'applied', { deviceId: 'robot_04' }), 8);
+  assert.equal(ledger.rows[0].detail, 'rejected by robot_03 (link) · 7 ms');
+  assert.equal(ledger.rows[0].failures, 1);
+});
+
+test('a held stick shows its newest outcome, until robots stop answering', () => {
+  const ledger = new Ledger('p-');
+  const first = send(ledger, drive(0.1), 0);
+  ledger.acked(ack(first), 1);
+  ledger.acked(said(first, 'applied'), 2);
+  const second = send(ledger, drive(0.2), 50);
+  ledger.acked(ack(second), 51);
+  assert.equal(ledger.rows[0].state, 'applied', 'no flicker');
+  ledger.acked(said(second, 'applied', { latency: 8 }), 52);
+  ledger.acked(said(first, 'rejected'), 53);
+  assert.equal(ledger.rows[0].detail, 'applied (8 ms)', 'the older one changes nothing');
+  const third = send(ledger, drive(0.3), 100);
+  ledger.acked(ack(third), 101);
+  ledger.expire(599);
+  assert.equal(ledger.rows[0].state, 'applied');
+  ledger.expire(600);
+  assert.equal(ledger.rows[0].state, 'received');
+});
+
+test('a motion that a newer one replaced is no failure', () => {
+  const ledger = new Ledger('p-');
+  const first = send(ledger, drive(0.1), 0);
+  const second = send(ledger, drive(0.2), 50);
+  ledger.acked(said(first, 'rejected', { reason: 'superseded' }), 51);
+  ledger.acked(said(second, 'applied'), 52);
+  assert.deepEqual([ledger.rows[0].state, ledger.rows[0].failures], ['applied', 0]);
+});
+
+test('each refusal has its state, and what was not sent says so', () => {
+  const ledger = new Ledger('p-');
+  /** @type {[string, string][]} */
+  const codes = [['no_robot', 'no-robot'], ['stopped', 'stopped'], ['not_in_control', 'not-in-control'],
+    ['expired', 'expired'], ['rate_limited', 'error']];
+  for (const [i, [code, state]] of codes.entries()) {
+    ledger.failed(error(send(ledger, drive(), i * 2000), code), i * 2000 + 1, 0);
+    assert.equal(ledger.rows[0].state, state);
+  }
+  ledger.notSent(latch('stop', 'robot_01'), 'no connection', 20_000, 20_000);
+  const [row] = ledger.rows;
+  assert.deepEqual([row.label, row.target, row.state, row.detail], ['Stop', 'robot_01', 'not-sent', 'not sent: no connection']);
 });
 
 test('rows and remembered commands are bounded', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { createStore, isStale, METRICS_MAX, presenceKnown, ROBOTS_MAX, sortedRobots, STALE_MS } from '../js/store.js';
+import { createStore, isStale, METRICS_MAX, NOTICE_MS, presenceKnown, ROBOTS_MAX, SETTLE_MS, sortedRobots, STALE_MS } from '../js/store.js';
 
 /** @param {string} deviceId @param {Record<string, number>} metrics @param {object} [more] */
 const sample = (deviceId, metrics, more = {}) =>
@@ -10,6 +10,9 @@ const sample = (deviceId, metrics, more = {}) =>
   });
 /** @param {string} deviceId @param {boolean} online */
 const presence = (deviceId, online) => /** @type {const} */ ({ kind: 'presence', deviceId, online });
+/** @param {string} deviceId @param {boolean} stopped @param {boolean} confirmed */
+const stop = (deviceId, stopped, confirmed) =>
+  /** @type {const} */ ({ kind: 'stop', deviceId, stopped, confirmed, by: 'ann', at: 1000 });
 
 test('each value has the age of its own sample', () => {
   const store = createStore();
@@ -25,7 +28,7 @@ test('each value has the age of its own sample', () => {
 
 test('a value is stale after a while, at once when its robot or the connection is gone', () => {
   const store = createStore();
-  store.setConnection('connected');
+  store.setConnection('connected', 0);
   store.apply(sample('a', { battery: 85 }), 1000);
   const robot = store.state.robots.get('a');
   assert.equal(isStale(store.state, robot, 1000, 1000 + STALE_MS - 1), false);
@@ -34,7 +37,7 @@ test('a value is stale after a while, at once when its robot or the connection i
   assert.equal(isStale(store.state, robot, 1000, 1600), true);
   store.apply(presence('a', true), 1700);
   assert.equal(isStale(store.state, robot, 1000, 1800), false);
-  store.setConnection('disconnected');
+  store.setConnection('disconnected', 0);
   assert.equal(isStale(store.state, robot, 1000, 1800), true);
 });
 
@@ -51,13 +54,13 @@ test('a robot that names ever new metrics is kept small', () => {
 test('who is online is known only through a relay that has Redis', () => {
   const store = createStore();
   assert.equal(presenceKnown(store.state), false);
-  store.setConnection('connected');
+  store.setConnection('connected', 0);
   assert.equal(presenceKnown(store.state), true);
   store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: '' }, 0);
   assert.equal(presenceKnown(store.state), false);
   store.apply({ kind: 'relay', relay: 'wsd-1', redis: true, message: '' }, 0);
   assert.equal(presenceKnown(store.state), true);
-  store.setConnection('disconnected');
+  store.setConnection('disconnected', 0);
   assert.equal(presenceKnown(store.state), false);
 });
 
@@ -101,13 +104,13 @@ test('the shown robot is the selected one, else one that is online and stays', (
 
 test('a warning lasts until the relay has Redis again, or another relay speaks', () => {
   const store = createStore();
-  store.setConnection('connected');
+  store.setConnection('connected', 0);
   store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: 'm' }, 0);
   assert.deepEqual(store.state.warning, { relay: 'wsd-1', message: 'm' });
   store.apply({ kind: 'relay', relay: 'wsd-1', redis: true, message: '' }, 0);
   assert.equal(store.state.warning, null);
   store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: 'm' }, 0);
-  store.setConnection('disconnected');
+  store.setConnection('disconnected', 0);
   assert.equal(store.state.warning, null);
 });
 
@@ -119,4 +122,73 @@ test('the number of robots is bounded, and robots that are gone make room', () =
   store.apply(presence('new', true), 0);
   assert.equal(store.state.robots.size, ROBOTS_MAX);
   assert.ok(store.state.robots.has('new') && !store.state.robots.has('r7'));
+});
+
+test('what is stopped is the relay\'s word, and stays known until the next relay has had time to speak', () => {
+  const store = createStore();
+  store.apply({ kind: 'greeting' }, 0);
+  store.apply(stop('a', true, true), 1);
+  store.apply(stop('b', true, true), 1);
+  store.tick(SETTLE_MS);
+  assert.equal(store.state.robots.get('a')?.stop?.stopped, true);
+  store.apply({ kind: 'greeting' }, 5000);
+  store.apply(stop('b', true, true), 5001);
+  store.tick(5000 + SETTLE_MS - 1);
+  assert.deepEqual([store.state.settled, store.state.robots.get('a')?.stop?.stopped], [false, true]);
+  store.tick(5000 + SETTLE_MS);
+  assert.deepEqual([store.state.settled, store.state.robots.get('a')?.stop, store.state.robots.get('b')?.stop?.stopped],
+    [true, null, true]);
+});
+
+test('a stop that was asked for is open until a stop state says so', () => {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  for (const id of ['a', 'b']) store.apply(presence(id, true), 0);
+  store.apply(presence('gone', false), 0);
+  store.ask('stop', '', 'c-1', 10);
+  store.answer('c-1', '');
+  assert.deepEqual([...store.state.robots.values()].map((r) => r.asked?.received), [true, true, undefined]);
+  store.apply(stop('a', false, true), 11);
+  assert.notEqual(store.state.robots.get('a')?.asked, null, 'an older re-arm is no answer');
+  store.apply(stop('a', true, false), 12);
+  assert.deepEqual([...store.state.robots.values()].map((r) => r.asked === null), [true, false, true]);
+  store.ask('stop', 'a', 'c-2', 20);
+  store.answer('c-2', '');
+  assert.equal(store.state.robots.get('a')?.asked, null, 'it was stopped already');
+  store.ask('rearm', 'a', 'c-3', 30);
+  store.answer('c-3', 'Redis is away');
+  assert.equal(store.state.robots.get('a')?.asked?.refused, 'Redis is away');
+});
+
+test('a stop that the connection took with it is told', () => {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  store.apply(presence('a', true), 0);
+  store.ask('stop', 'a', 'c-1', 10);
+  store.setConnection('connecting', 20);
+  assert.match(store.state.notice?.text ?? '', /may not have arrived/);
+  assert.equal(store.state.robots.get('a')?.asked, null);
+  store.tick(NOTICE_MS * 2);
+  assert.notEqual(store.state.notice, null, 'for as long as there is no connection');
+  store.setConnection('connected', NOTICE_MS * 2);
+  store.tick(NOTICE_MS * 2);
+  assert.equal(store.state.notice, null);
+});
+
+test('control: known by its messages, and nobody\'s after a lost connection', () => {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  store.apply({ kind: 'greeting' }, 0);
+  store.apply(presence('a', true), 0);
+  assert.equal(store.state.exclusive, false);
+  store.apply({ kind: 'control', deviceId: 'a', holder: 'me', you: true }, 1);
+  store.tick(SETTLE_MS);
+  assert.equal(store.state.exclusive, true);
+  store.setConnection('connecting', 2000);
+  assert.equal(store.state.robots.get('a')?.control?.you, false);
+  store.apply({ kind: 'greeting' }, 3000);
+  store.apply(presence('a', true), 3000);
+  assert.equal(store.state.exclusive, true, 'until the relay has had time to say otherwise');
+  store.tick(3000 + SETTLE_MS);
+  assert.equal(store.state.exclusive, false);
 });

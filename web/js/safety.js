@@ -1,0 +1,159 @@
+// What the page says about stop and control, and what it lets be driven: decided here, drawn elsewhere. It
+// claims that a robot is stopped only where the relay said so, and confirmed only where the robot did. Pure.
+
+import { presenceKnown } from './store.js';
+
+/** @typedef {import('./store.js').State} State */
+/** @typedef {import('./store.js').Robot} Robot */
+/** @typedef {'armed' | 'rearmed' | 'stopping' | 'stopped' | 'failed' | 'unknown' | 'offline'} StopKind */
+/** @typedef {{id: string, kind: StopKind, text: string}} Line */
+
+export const CONFIRM_MS = 2000; // a stop that takes longer is worth a warning
+const LINES_MAX = 3;
+
+/** The robots that a command would reach: the selected one, or all that are online. @param {State} state @returns {Robot[]} */
+export function addressed(state) {
+  if (state.selected === '') return [...state.robots.values()].filter((robot) => robot.online);
+  const robot = state.robots.get(state.selected);
+  return robot ? [robot] : [];
+}
+
+/** @param {Robot} robot its latch is set, or this page has asked for that */
+export const isStopped = (robot) => (robot.asked?.what === 'stop' && robot.asked.refused === '') || robot.stop?.stopped === true;
+
+/** @param {import('./store.js').Stop} stop @param {(ms: number) => string} clock */
+const author = (stop, clock) => `${stop.by ? ` by ${stop.by}` : ''}${stop.at === null ? '' : ` at ${clock(stop.at)}`}`;
+
+/** What was asked for here and no stop state has answered yet. @param {import('./store.js').Asked} asked @param {number} now @returns {Omit<Line, 'id'>} */
+function askedLine({ what, at, received, refused }, now) {
+  const [name, doing] = what === 'stop' ? ['Stop', 'Stopping'] : ['Re-arm', 'Re-arming'];
+  if (refused !== '') return { kind: 'failed', text: `${name} was refused: ${refused}` };
+  if (now - at < CONFIRM_MS) return { kind: what === 'stop' ? 'stopping' : 'rearmed', text: `${doing}… (not confirmed)` };
+  const where = received ? 'received by the relay, no word from the robot' : 'sent, no answer';
+  return { kind: 'failed', text: `${name} ${where} (not confirmed)` };
+}
+
+/**
+ * @param {State} state @param {Robot} robot @param {number} now
+ * @param {(ms: number) => string} clock time of day for people, from ms since 1970
+ * @returns {Line}
+ */
+export function stopLine(state, robot, now, clock) {
+  const { id, stop, asked, online } = robot;
+  if (state.connection !== 'connected') {
+    return { id, kind: 'unknown', text: `Not connected: state unknown${stop?.stopped ? ' (stopped when last heard)' : ''}` };
+  }
+  if (asked !== null) return { id, ...askedLine(asked, now) };
+  if (stop?.stopped && stop.confirmed) return { id, kind: 'stopped', text: `Stopped${author(stop, clock)}: confirmed by the robot` };
+  if (stop?.stopped) {
+    const offline = online || !presenceKnown(state) ? '' : ': the robot is offline, the stop waits for it';
+    return { id, kind: 'stopping', text: `Stopping… (not confirmed), asked${author(stop, clock)}${offline}` };
+  }
+  if (!state.settled && stop === null) return { id, kind: 'unknown', text: 'Checking…' };
+  if (stop !== null && !stop.confirmed) return { id, kind: 'rearmed', text: `Re-armed${author(stop, clock)}, not confirmed by the robot` };
+  if (!online && presenceKnown(state)) return { id, kind: 'offline', text: 'Offline' };
+  return { id, kind: 'armed', text: 'Armed' };
+}
+
+/** @type {readonly StopKind[]} what matters most first */
+const URGENCY = ['failed', 'stopping', 'unknown', 'stopped', 'rearmed', 'armed', 'offline'];
+/** @type {Record<StopKind, string>} */
+const COUNTED = {
+  failed: 'without an answer (not confirmed)', stopping: 'stopping (not confirmed)', unknown: 'unknown',
+  stopped: 'stopped, confirmed by the robots', rearmed: 're-armed, not confirmed', armed: 'armed', offline: 'offline',
+};
+
+/**
+ * @param {State} state @param {number} now @param {(ms: number) => string} clock
+ * @returns {{kind: StopKind, lines: Line[], canRearm: boolean}} kind: of the robot that needs the most attention
+ */
+export function stopView(state, now, clock) {
+  const robots = state.selected === ''
+    ? [...state.robots.values()].filter((robot) => robot.online || isStopped(robot)) : addressed(state);
+  const canRearm = state.connection === 'connected' && robots.some(isStopped);
+  if (robots.length === 0) {
+    const text = state.connection === 'connected' ? 'No robot is online' : 'Not connected: state unknown';
+    const kind = state.connection === 'connected' ? 'offline' : 'unknown';
+    return { kind, lines: [{ id: '', kind, text }], canRearm };
+  }
+  const lines = robots.map((robot) => stopLine(state, robot, now, clock));
+  lines.sort((a, b) => URGENCY.indexOf(a.kind) - URGENCY.indexOf(b.kind) || (a.id < b.id ? -1 : 1));
+  const { kind } = lines[0];
+  const same = lines.every((line) => line.text === lines[0].text);
+  if (lines.length === 1 || same) return { kind, lines: [{ ...lines[0], id: lines.length === 1 ? lines[0].id : 'All' }], canRearm };
+  if (lines.length <= LINES_MAX) return { kind, lines, canRearm };
+  const counted = URGENCY.map((k) => ({ k, n: lines.filter((line) => line.kind === k).length })).filter(({ n }) => n > 0);
+  return { kind, lines: counted.map(({ k, n }) => ({ id: `${n} of ${lines.length}`, kind: k, text: COUNTED[k] })), canRearm };
+}
+
+/**
+ * @param {State} state
+ * @returns {{shown: boolean, mine: string[], others: {id: string, holder: string}[], wanted: string[], text: string}}
+ *   shown: one page at a time may drive; wanted: what Take control would ask for
+ */
+export function controlView(state) {
+  const robots = addressed(state);
+  const mine = robots.filter((robot) => robot.control?.you).map((robot) => robot.id);
+  const others = robots.flatMap(({ id, control }) =>
+    control && !control.you && control.holder !== null ? [{ id, holder: control.holder }] : []);
+  const wanted = robots.filter((robot) => robot.online && !robot.control?.you).map((robot) => robot.id);
+  const named = robots.length > 1 && new Set(others.map((o) => o.holder)).size > 1;
+  const holders = named ? `Others (${others.slice(0, 3).map((o) => `${o.id}: ${o.holder}`).join(', ')}) have control` :
+    `${others[0]?.holder} has control${robots.length > 1 ? ` of ${others.length} of ${robots.length} robots` : ''}`;
+  let text = 'Nobody has control';
+  if (!state.exclusive) text = 'Shared control: anyone may drive';
+  else if (robots.length === 0) text = 'One page at a time may drive';
+  else if (mine.length === robots.length) text = 'You have control';
+  else if (mine.length > 0) text = `You have control of ${mine.length} of ${robots.length} robots`;
+  else if (others.length > 0) text = holders;
+  return { shown: state.exclusive, mine, others, wanted, text };
+}
+
+/**
+ * Why nothing can be driven or set, for people; '' where it can.
+ * @param {State} state
+ * @returns {{pads: string, sliders: string}}
+ */
+export function blocks(state) {
+  if (state.connection !== 'connected') return { pads: 'No connection', sliders: 'No connection' };
+  const { shown, mine, others } = controlView(state);
+  if (shown && mine.length === 0) {
+    const reason = others.length > 0 ? `${others[0].holder} has control` : 'Take control first';
+    return { pads: reason, sliders: reason };
+  }
+  const reached = addressed(state).filter((robot) => !shown || robot.control?.you);
+  return { pads: reached.length > 0 && reached.every(isStopped) ? 'Stopped: no effect' : '', sliders: '' };
+}
+
+/**
+ * Taking control from somebody needs a second press, after the page has said who has it.
+ */
+export class TakeGuard {
+  constructor() {
+    /** @type {number | null} when it was said */
+    this.toldAt = null;
+  }
+
+  /** @param {number} now whether a press now would take it */
+  armed(now) {
+    return this.toldAt !== null && now - this.toldAt < 10_000;
+  }
+
+  /** @param {boolean} held somebody else has it @param {number} now @returns {boolean} whether to take it from them */
+  press(held, now) {
+    // A double click is one decision.
+    const take = held && this.toldAt !== null && now - this.toldAt >= 300 && this.armed(now);
+    if (take) this.toldAt = null;
+    else if (held && !this.armed(now)) this.toldAt = now;
+    return take;
+  }
+
+  /** The relay said that somebody has it. @param {number} now */
+  refused(now) {
+    if (!this.armed(now)) this.toldAt = now;
+  }
+
+  forget() {
+    this.toldAt = null;
+  }
+}

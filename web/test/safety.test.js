@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { blocks, CONFIRM_MS, controlView, stopView, TakeGuard } from '../js/safety.js';
+import { createStore, SETTLE_MS } from '../js/store.js';
+
+const clock = () => '12:00:00';
+
+/** @param {string[]} ids robots that are online */
+function setUp(...ids) {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  store.apply({ kind: 'greeting' }, 0);
+  for (const deviceId of ids) store.apply({ kind: 'presence', deviceId, online: true }, 0);
+  store.tick(SETTLE_MS);
+  return {
+    store,
+    /** @param {string} deviceId @param {boolean} stopped @param {boolean} confirmed */
+    stop: (deviceId, stopped, confirmed) =>
+      store.apply({ kind: 'stop', deviceId, stopped, confirmed, by: 'ann', at: 0 }, 0),
+    /** @param {string} deviceId @param {string | null} holder */
+    control: (deviceId, holder) =>
+      store.apply({ kind: 'control', deviceId, holder, you: holder === 'me' }, 0),
+    /** @param {number} now */
+    says: (now = 0) => stopView(store.state, now, clock).lines.map(({ id, text }) => `${id}: ${text}`),
+    /** @param {number} now */
+    kind: (now = 0) => stopView(store.state, now, clock).kind,
+    canRearm: () => stopView(store.state, 0, clock).canRearm,
+  };
+}
+
+test('the way of a stop, and of a re-arm', () => {
+  const { store, stop, says, kind, canRearm } = setUp('a');
+  assert.deepEqual(says(), ['a: Armed']);
+  assert.equal(canRearm(), false);
+  store.ask('stop', 'a', 'c-1', 0);
+  assert.deepEqual(says(), ['a: Stopping… (not confirmed)']);
+  assert.equal(canRearm(), true);
+  assert.equal(blocks(store.state).pads, 'Stopped: no effect');
+  assert.equal(blocks(store.state).sliders, '');
+  stop('a', true, false);
+  assert.deepEqual(says(), ['a: Stopping… (not confirmed), asked by ann at 12:00:00']);
+  stop('a', true, true);
+  assert.deepEqual([says(), kind()], [['a: Stopped by ann at 12:00:00: confirmed by the robot'], 'stopped']);
+  store.ask('rearm', 'a', 'c-2', 0);
+  assert.deepEqual(says(), ['a: Re-arming… (not confirmed)']);
+  assert.equal(blocks(store.state).pads, 'Stopped: no effect', 'not before the relay says so');
+  stop('a', false, false);
+  assert.deepEqual(says(), ['a: Re-armed by ann at 12:00:00, not confirmed by the robot']);
+  stop('a', false, true);
+  assert.deepEqual([says(), canRearm(), blocks(store.state).pads], [['a: Armed'], false, '']);
+});
+
+test('a stop without an answer, or refused, is never called stopped', () => {
+  const { store, says, kind } = setUp('a');
+  store.ask('stop', 'a', 'c-1', 0);
+  assert.deepEqual(says(CONFIRM_MS), ['a: Stop sent, no answer (not confirmed)']);
+  assert.equal(kind(CONFIRM_MS), 'failed');
+  store.answer('c-1', '');
+  assert.deepEqual(says(CONFIRM_MS), ['a: Stop received by the relay, no word from the robot (not confirmed)']);
+  store.answer('c-1', 'no such robot');
+  assert.deepEqual(says(), ['a: Stop was refused: no such robot']);
+  assert.equal(blocks(store.state).pads, '');
+});
+
+test('without a connection nothing is claimed', () => {
+  const { store, stop, says, canRearm } = setUp('a');
+  stop('a', true, true);
+  store.setConnection('connecting', 0);
+  assert.deepEqual(says(), ['a: Not connected: state unknown (stopped when last heard)']);
+  assert.equal(canRearm(), false);
+  assert.equal(blocks(store.state).pads, 'No connection');
+});
+
+test('a robot that is offline is stopped once it is back', () => {
+  const { store, stop, says } = setUp();
+  assert.deepEqual(says(), [': No robot is online']);
+  stop('a', true, false);
+  assert.match(says()[0], /the robot is offline, the stop waits for it$/);
+  store.apply({ kind: 'presence', deviceId: 'a', online: true }, 0);
+  assert.doesNotMatch(says()[0], /offline/);
+});
+
+test('several robots: each its line, many are counted, the worst first', () => {
+  const { store, stop, says, kind } = setUp('a', 'b', 'c', 'd');
+  assert.deepEqual(says(), ['All: Armed']);
+  stop('b', true, true);
+  stop('c', true, false);
+  assert.deepEqual(says(), ['1 of 4: stopping (not confirmed)', '1 of 4: stopped, confirmed by the robots', '2 of 4: armed']);
+  assert.equal(kind(), 'stopping');
+  assert.equal(blocks(store.state).pads, '', 'the others can be driven');
+  store.select('b');
+  assert.equal(blocks(store.state).pads, 'Stopped: no effect');
+  store.select('');
+  store.apply({ kind: 'presence', deviceId: 'd', online: false }, 0);
+  assert.deepEqual(says().map((line) => line.slice(0, 11)), ['c: Stopping', 'b: Stopped ', 'a: Armed']);
+});
+
+test('control: shared', () => {
+  const { store } = setUp('a');
+  assert.deepEqual([controlView(store.state).shown, controlView(store.state).text], [false, 'Shared control: anyone may drive']);
+  assert.deepEqual(blocks(store.state), { pads: '', sliders: '' });
+});
+
+test('control: of one robot', () => {
+  const { store, control } = setUp('a');
+  store.select('a');
+  control('a', null);
+  assert.deepEqual(blocks(store.state), { pads: 'Take control first', sliders: 'Take control first' });
+  assert.deepEqual(controlView(store.state), { shown: true, mine: [], others: [], wanted: ['a'], text: 'Nobody has control' });
+  control('a', 'ann');
+  assert.equal(controlView(store.state).text, 'ann has control');
+  assert.equal(blocks(store.state).pads, 'ann has control');
+  control('a', 'me');
+  assert.deepEqual(controlView(store.state), { shown: true, mine: ['a'], others: [], wanted: [], text: 'You have control' });
+  assert.deepEqual(blocks(store.state), { pads: '', sliders: '' });
+});
+
+test('control: of several robots', () => {
+  const { store, stop, control } = setUp('a', 'b', 'c');
+  for (const id of ['a', 'b', 'c']) control(id, null);
+  control('b', 'ann');
+  assert.equal(controlView(store.state).text, 'ann has control of 1 of 3 robots');
+  control('a', 'me');
+  assert.deepEqual(controlView(store.state), {
+    shown: true, mine: ['a'], others: [{ id: 'b', holder: 'ann' }], wanted: ['b', 'c'], text: 'You have control of 1 of 3 robots',
+  });
+  assert.equal(blocks(store.state).pads, '');
+  stop('a', true, true);
+  assert.equal(blocks(store.state).pads, 'Stopped: no effect', 'those of others are not driven from here');
+});
+
+test('taking control from somebody needs two presses that are not one double click', () => {
+  const guard = new TakeGuard();
+  assert.equal(guard.press(false, 0), false);
+  assert.equal(guard.armed(0), false);
+  assert.equal(guard.press(true, 1000), false);
+  assert.equal(guard.press(true, 1200), false);
+  assert.equal(guard.press(true, 1300), true);
+  assert.equal(guard.press(true, 2000), false, 'and two again');
+  assert.equal(guard.press(true, 12_500), false, 'what was said long ago does not count');
+  guard.forget();
+  guard.refused(20_000); // somebody was quicker, and the page learns it from the refusal
+  assert.equal(guard.press(true, 20_500), true);
+});
