@@ -107,12 +107,13 @@ $(BIN)/telerelay-bench: $(call obj,tests/bench/main.c) $(BUILD)/lib/libbench.a $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
 
-# The relay's Redis scripts, as C strings.
-$(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua)
+# The relay's Redis scripts, as C strings: the prelude in front of each.
+PRELUDE := wsd/scripts/prelude.lua
+$(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua) Makefile
 	@mkdir -p $(@D)
-	$(Q){ for f in $^; do \
+	$(Q){ for f in $(filter-out $(PRELUDE) Makefile,$^); do \
 	  printf 'static const char script_%s[] =\n' "$$(basename $$f .lua)"; \
-	  sed -e '/^[[:space:]]*--/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $$f; \
+	  cat $(PRELUDE) $$f | sed -e '/^[[:space:]]*--/d' -e '/^$$/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/'; \
 	  printf '    ;\n'; done; } > $@
 $(BUILD)/obj/wsd/bus_link.o: $(GEN)/wsd_scripts.h
 

@@ -221,7 +221,7 @@ void msg_put_control_state(struct jsonw *w, const char *device_id, const char *h
 void msg_put_robot_heartbeat(struct jsonw *w, const char *device_id, int64_t hb);
 void msg_put_pong(struct jsonw *w, const char *id, int64_t now_us);
 
-/* To a robot: type MSG_STOP or MSG_REARM. */
+/* To a robot: type MSG_STOP or MSG_REARM. seq < 0: none yet. */
 void msg_put_stop(struct jsonw *w, enum msg_type type, const char *id, const char *by, int64_t seq, int64_t now_us);
 
 /* A JSON object that is complete gets one more member in front of its last brace. len: of the object in w. */

@@ -224,7 +224,8 @@ void msg_put_stop(struct jsonw *w, enum msg_type type, const char *id, const cha
     begin(w, type);
     jsonw_kv_str(w, "id", id);
     jsonw_kv_str(w, "by", by);
-    jsonw_kv_int(w, "seq", seq);
+    if (seq >= 0)
+        jsonw_kv_int(w, "seq", seq);
     put_time_us(w, now_us);
     end(w);
 }

@@ -164,7 +164,7 @@ struct bus_stop {
 int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, bus_command_cb *cb);
 
 /* A number for a stop that cannot wait for the bus: newer than what came before. Works while the bus is down. */
-int64_t bus_stop_seq(const struct bus *b);
+int64_t bus_stop_seq(struct bus *b);
 
 /*
  * What a robot here says about itself. Confirms the latch; a stop that the store does not know is latched, and a

@@ -20,13 +20,15 @@
 #define TICK_S            0.05
 #define STOPPED_MS        250 /* between two ticks: it was this process that stood still, not Redis */
 #define GOOD_RTT_MS       50  /* a slower answer says too little about Redis' clock */
-#define SUBSCRIPTIONS     2   /* tr/pres and tr/relay/INSTANCE */
+#define SUBSCRIPTIONS     3   /* tr/pres, tr/state and tr/relay/INSTANCE */
 #define SHA_LEN           40
-#define ARGS_MAX          8
+#define COMMON_ARGS       4 /* of every script */
 
 static const char *const script_text[BUS_SCRIPTS] = {
-    [BUS_SCRIPT_ATTACH] = script_attach,   [BUS_SCRIPT_DETACH] = script_detach,     [BUS_SCRIPT_BEAT] = script_beat,
-    [BUS_SCRIPT_COMMAND] = script_command, [BUS_SCRIPT_SNAPSHOT] = script_snapshot, [BUS_SCRIPT_LEAVE] = script_leave,
+    [BUS_SCRIPT_ATTACH] = script_attach,     [BUS_SCRIPT_DETACH] = script_detach, [BUS_SCRIPT_BEAT] = script_beat,
+    [BUS_SCRIPT_COMMAND] = script_command,   [BUS_SCRIPT_LEAVE] = script_leave,   [BUS_SCRIPT_STOP] = script_stop,
+    [BUS_SCRIPT_SNAPSHOT] = script_snapshot, [BUS_SCRIPT_REPORT] = script_report, [BUS_SCRIPT_STATE] = script_state,
+    [BUS_SCRIPT_CONTROL] = script_control,
 };
 
 struct entry {
@@ -124,10 +126,16 @@ static int send_request(struct bus_link *l, const struct rconn_arg *argv, size_t
 static int send_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,
                        bus_answer *answer, struct bus_request r)
 {
-    struct rconn_arg argv[3 + ARGS_MAX] = {BUS_ARG("EVALSHA"), BUS_ARGN(l->sha[script], SHA_LEN), BUS_ARG("0")};
-    for (size_t i = 0; i < n && i < ARGS_MAX; i++)
-        argv[3 + i] = args[i];
-    return send_request(l, argv, 3 + n, answer, r);
+    char events[16], commands[16];
+    snprintf(events, sizeof(events), "%d", l->conf->wsd.events_maxlen);
+    snprintf(commands, sizeof(commands), "%d", l->conf->wsd.audit_maxlen);
+    struct rconn_arg argv[3 + COMMON_ARGS + BUS_ARGS_MAX] = {
+        BUS_ARG("EVALSHA"),   BUS_ARGN(l->sha[script], SHA_LEN), BUS_ARG("0"),
+        BUS_ARG(l->instance), BUS_ARG(l->conf->wsd.name),        BUS_ARG(events),
+        BUS_ARG(commands)};
+    for (size_t i = 0; i < n && i < BUS_ARGS_MAX; i++)
+        argv[3 + COMMON_ARGS + i] = args[i];
+    return send_request(l, argv, 3 + COMMON_ARGS + n, answer, r);
 }
 
 /* What probes and signs of life need is left free, or a busy relay would take itself for cut off. */
@@ -145,8 +153,8 @@ int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc,
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,
                     bus_answer *answer, struct bus_request r)
 {
-    bool may = l->state == UP && (script != BUS_SCRIPT_COMMAND || room(l)); /* peers send as many as they like */
-    return may ? send_script(l, script, args, n, answer, r) : -1;
+    bool peers = script == BUS_SCRIPT_COMMAND || script == BUS_SCRIPT_CONTROL || script == BUS_SCRIPT_REPORT;
+    return l->state == UP && (!peers || room(l)) ? send_script(l, script, args, n, answer, r) : -1;
 }
 
 int bus_link_subscribe(struct bus_link *l, const char *verb, const char *channel)
@@ -234,9 +242,10 @@ static void on_beat(void *ctx, const struct bus_request *r, const redisReply *re
 
 static void send_beat(struct bus_link *l)
 {
-    char lease[24];
-    int n = snprintf(lease, sizeof(lease), "%d", l->conf->wsd.lease_ms);
-    struct rconn_arg args[] = {BUS_ARG(l->instance), BUS_ARGN(lease, (size_t)n)};
+    char lease[16], control[16];
+    snprintf(lease, sizeof(lease), "%d", l->conf->wsd.lease_ms);
+    snprintf(control, sizeof(control), "%d", l->conf->wsd.control_ms);
+    struct rconn_arg args[] = {BUS_ARG(lease), BUS_ARG(control)};
     l->beat_ms = clock_mono_ms();
     send_script(l, BUS_SCRIPT_BEAT, args, 2, on_beat, (struct bus_request){.token = l});
 }
@@ -295,9 +304,10 @@ static void on_cmd_opened(void *ctx)
 static void on_sub_opened(void *ctx)
 {
     struct bus_link *l = ctx;
-    struct rconn_arg argv[] = {BUS_ARG("SUBSCRIBE"), BUS_ARG(RCHAN_PRESENCE), BUS_ARG(l->own_channel)};
+    struct rconn_arg argv[] = {BUS_ARG("SUBSCRIBE"), BUS_ARG(RCHAN_PRESENCE), BUS_ARG(RCHAN_STATE),
+                               BUS_ARG(l->own_channel)};
     authenticate(l, l->sub);
-    rconn_send(l->sub, argv, 3);
+    rconn_send(l->sub, argv, 1 + SUBSCRIPTIONS);
 }
 
 static void on_closed(void *ctx, const char *why)
@@ -406,9 +416,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 
 void bus_link_leave(struct bus_link *l)
 {
-    struct rconn_arg args[] = {BUS_ARG(l->instance)};
     l->leaving = true;
-    bus_link_script(l, BUS_SCRIPT_LEAVE, args, 1, NULL, (struct bus_request){0});
+    bus_link_script(l, BUS_SCRIPT_LEAVE, NULL, 0, NULL, (struct bus_request){0});
     bus_link_flush(l);
 }
 
@@ -427,6 +436,7 @@ struct bus_link *bus_link_create(struct ev_loop *loop, const struct conf *conf,
     l->handlers = handlers;
     l->ctx = ctx;
     l->ticked_ms = clock_mono_ms();
+    l->clock_offset_ms = clock_wall_ms() - l->ticked_ms; /* until Redis says more */
     ev_timer_init(&l->tick, on_tick, 0., TICK_S);
     l->tick.data = l;
     ev_set_priority(&l->tick, EV_MINPRI); /* answers that have arrived come before deadlines */

@@ -24,6 +24,10 @@ enum bus_script {
     BUS_SCRIPT_COMMAND,
     BUS_SCRIPT_SNAPSHOT,
     BUS_SCRIPT_LEAVE,
+    BUS_SCRIPT_STOP,
+    BUS_SCRIPT_REPORT,
+    BUS_SCRIPT_CONTROL,
+    BUS_SCRIPT_STATE,
     BUS_SCRIPTS
 };
 
@@ -57,14 +61,17 @@ void bus_link_destroy(struct bus_link *l); /* takes NULL; answers what is under 
 bool bus_link_up(const struct bus_link *l);
 const char *bus_link_instance(const struct bus_link *l); /* NAME#NONCE */
 
-/* Redis' clock now, ms; the one clock that all relays share. Right to a few ms while up. */
+/* Redis' clock now, ms; the one clock that all relays share. Right to a few ms while up, and before the first time
+ * no worse than this machine's. */
 int64_t bus_link_clock_ms(const struct bus_link *l);
 
 #define BUS_ARG(text)     ((struct rconn_arg){(text), strlen(text)})
 #define BUS_ARGN(text, n) ((struct rconn_arg){(text), (n)})
 
-/* answer may be NULL: fire and forget. -1: not up, or too much is under way (scripts but the command's have
- * some more room); no answer follows. */
+/* A script gets what all of them take (prelude.lua) and then `args`, at most BUS_ARGS_MAX. answer may be NULL: fire
+ * and forget. -1: not up, or too much is under way (scripts have some more room, but for those that peers ask for
+ * as often as they like); no answer follows. */
+#define BUS_ARGS_MAX 12
 int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc, bus_answer *answer,
                   struct bus_request r);
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,

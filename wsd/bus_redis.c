@@ -1,8 +1,10 @@
 #include "wsd/bus.h"
 
+#include "common/clock.h"
 #include "common/rkey.h"
 #include "wsd/bus_channels.h"
 #include "wsd/bus_link.h"
+#include "wsd/bus_wire.h"
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
@@ -19,7 +21,8 @@ struct bus {
     struct bus_link *link;
     struct bus_channels *channels; /* whose commands arrive here */
     char own_channel[RKEY_MAX];
-    bool upstream; /* wanted */
+    bool upstream;  /* wanted */
+    int64_t newest; /* the highest number of an order that was seen or given out */
 };
 
 bool bus_up(const struct bus *b)
@@ -55,8 +58,8 @@ static void send_detach(struct bus *b, const char *device_id, uint64_t conn)
 {
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, conn);
-    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(bus_link_instance(b->link)), BUS_ARG(text)};
-    bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 3, NULL, NOBODY);
+    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(text)};
+    bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, NULL, NOBODY);
 }
 
 /* {connection number}, {0}: a newer one exists, {-1}: too many devices */
@@ -81,14 +84,14 @@ static void on_attached(void *ctx, const struct bus_request *r, const redisReply
 static void on_joined(void *ctx, const char *device_id, uint64_t had, void *owner, bus_attach_cb *cb)
 {
     struct bus *b = ctx;
-    char had_text[24], most[24];
+    char had_text[24], most[24], stamp[CLOCK_RFC3339_US_LEN + 1];
     snprintf(had_text, sizeof(had_text), "%" PRIu64, had);
     snprintf(most, sizeof(most), "%d", b->conf->wsd.max_devices);
-    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(bus_link_instance(b->link)), BUS_ARG(b->conf->wsd.name),
-                               BUS_ARG(had_text), BUS_ARG(most)};
+    clock_format_us(stamp, clock_wall_us());
+    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(had_text), BUS_ARG(most), BUS_ARG(stamp)};
     char *copy = strdup(device_id);
     struct bus_request r = request(owner, copy, (void (*)(void))cb);
-    if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 5, on_attached, r) == 0)
+    if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 4, on_attached, r) == 0)
         return;
     free(copy);
     cb(b->ctx, owner, BUS_ATTACH_FAILED, 0);
@@ -116,26 +119,34 @@ void bus_detach(struct bus *b, const char *device_id, uint64_t conn)
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-static void on_stored(void *ctx, const struct bus_request *r, const redisReply *reply);
-
-static int send_sample(struct bus *b, struct bus_sample *s, bool own_time, struct bus_request r)
+/* To a stream of about `most` entries (0: any number). */
+static int append(struct bus *b, const char *key, int most, const char *id, const char *members, size_t len,
+                  bus_answer *answer, struct bus_request r)
 {
-    char key[RKEY_MAX], id[32] = "*", maxlen[24];
-    rkey_join(key, RKEY_STREAM_PREFIX, s->device_id);
-    if (own_time)
-        snprintf(id, sizeof(id), "%" PRId64 "-*", s->time_ms);
+    char maxlen[16];
+    snprintf(maxlen, sizeof(maxlen), "%d", most);
     struct rconn_arg argv[8] = {BUS_ARG("XADD"), BUS_ARG(key)};
     size_t n = 2;
-    if (b->conf->wsd.stream_maxlen > 0) {
-        snprintf(maxlen, sizeof(maxlen), "%d", b->conf->wsd.stream_maxlen);
+    if (most > 0) {
         argv[n++] = BUS_ARG("MAXLEN");
         argv[n++] = BUS_ARG("~");
         argv[n++] = BUS_ARG(maxlen);
     }
     argv[n++] = BUS_ARG(id);
     argv[n++] = BUS_ARG(RKEY_FIELD);
-    argv[n++] = BUS_ARGN(s->metrics, s->metrics_len);
-    return bus_link_call(b->link, argv, n, on_stored, r);
+    argv[n++] = BUS_ARGN(members, len);
+    return bus_link_call(b->link, argv, n, answer, r);
+}
+
+static void on_stored(void *ctx, const struct bus_request *r, const redisReply *reply);
+
+static int send_sample(struct bus *b, struct bus_sample *s, bool own_time, struct bus_request r)
+{
+    char key[RKEY_MAX], id[32] = "*";
+    rkey_join(key, RKEY_STREAM_PREFIX, s->device_id);
+    if (own_time)
+        snprintf(id, sizeof(id), "%" PRId64 "-*", s->time_ms);
+    return append(b, key, b->conf->wsd.stream_maxlen, id, s->metrics, s->metrics_len, on_stored, r);
 }
 
 static void on_stored(void *ctx, const struct bus_request *r, const redisReply *reply)
@@ -159,33 +170,52 @@ int bus_store(struct bus *b, struct bus_sample *s, void *owner, bus_store_cb *cb
 
 int bus_publish(struct bus *b, enum bus_kind kind, const char *device_id, const char *json, size_t len)
 {
-    static const char *const prefix[] = {RCHAN_TELEMETRY_PREFIX, RCHAN_STATUS_PREFIX, RCHAN_VIDEO_PREFIX};
+    static const char *const prefix[] = {RCHAN_TELEMETRY_PREFIX, RCHAN_STATUS_PREFIX, RCHAN_VIDEO_PREFIX,
+                                         RCHAN_HEARTBEAT_PREFIX};
     char channel[RKEY_MAX];
     rkey_join(channel, prefix[kind], device_id);
     struct rconn_arg argv[] = {BUS_ARG("PUBLISH"), BUS_ARG(channel), BUS_ARGN(json, len)};
     return bus_link_call(b->link, argv, 3, NULL, NOBODY);
 }
 
-static void on_command_sent(void *ctx, const struct bus_request *r, const redisReply *reply)
+int bus_event(struct bus *b, const char *members, size_t len)
 {
-    struct bus *b = ctx;
-    enum bus_sent result = BUS_SENT_UNKNOWN;
-    int robots = 0;
-    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
-        result = reply->integer < 0 ? BUS_SENT_EXPIRED : BUS_SENT;
-        robots = reply->integer < 0 ? 0 : (int)reply->integer;
-    }
-    ((bus_command_cb *)r->callback)(b->ctx, r->owner, r->token, result, robots);
+    return append(b, RKEY_EVENTS, b->conf->wsd.events_maxlen, "*", members, len, NULL, NOBODY);
 }
 
-int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *token, bus_command_cb *cb)
+int bus_outcome(struct bus *b, const char *device_id, int64_t seq, enum msg_outcome outcome, const char *reason)
 {
-    char deadline[24];
-    snprintf(deadline, sizeof(deadline), "%" PRId64, bus_link_clock_ms(b->link) + c->ttl_ms);
-    struct rconn_arg args[] = {BUS_ARG(c->device_id ? c->device_id : ""), BUS_ARG(deadline),
-                               BUS_ARG(msg_type_name(c->type)), BUS_ARGN(c->json, c->len)};
-    return bus_link_script(b->link, BUS_SCRIPT_COMMAND, args, 4, on_command_sent,
-                           request(owner, token, (void (*)(void))cb));
+    char key[RKEY_MAX], buf[1024];
+    struct jsonw w;
+    rkey_join(key, RKEY_OUTCOMES_PREFIX, device_id);
+    jsonw_init(&w, buf, sizeof(buf));
+    jsonw_lit(&w, "{"); /* no comma before the first */
+    jsonw_kv_int(&w, "seq", seq);
+    jsonw_kv_str(&w, "outcome", msg_outcome_name(outcome));
+    jsonw_kv_str(&w, "reason", reason);
+    return w.overflow ? -1 : append(b, key, b->conf->wsd.audit_maxlen, "*", w.buf + 1, w.len - 1, NULL, NOBODY);
+}
+
+int bus_receipt(struct bus *b, const struct bus_origin *to, const char *json, size_t len)
+{
+    char channel[RKEY_MAX], text[2048];
+    struct jsonw w;
+    rkey_join(channel, RCHAN_RELAY_PREFIX, to->instance ? to->instance : bus_link_instance(b->link));
+    int n = snprintf(text, sizeof(text), "receipt %" PRIu64 " %" PRId64 " ", to->number, to->t0);
+    jsonw_init(&w, text, sizeof(text));
+    w.len = (size_t)n;
+    jsonw_raw(&w, json, len);
+    struct rconn_arg argv[] = {BUS_ARG("PUBLISH"), BUS_ARG(channel), BUS_ARGN(w.buf, w.len)};
+    return w.overflow ? -1 : bus_link_call(b->link, argv, 3, NULL, NOBODY);
+}
+
+int bus_want(struct bus *b, const char *device_id)
+{
+    char channel[RKEY_MAX], text[16 + BUS_WIRE_INSTANCE_MAX];
+    rkey_join(channel, RCHAN_COMMAND_PREFIX, device_id);
+    snprintf(text, sizeof(text), "watch %s", bus_link_instance(b->link));
+    struct rconn_arg argv[] = {BUS_ARG("PUBLISH"), BUS_ARG(channel), BUS_ARG(text)};
+    return bus_link_call(b->link, argv, 3, NULL, NOBODY);
 }
 
 void bus_set_name(struct bus *b, const char *device_id, const char *name)
@@ -257,62 +287,203 @@ void bus_request_snapshot(struct bus *b)
     bus_link_script(b->link, BUS_SCRIPT_SNAPSHOT, NULL, 0, on_snapshot, NOBODY);
 }
 
+/* --- orders -------------------------------------------------------------------------------- */
+
+static void saw(struct bus *b, int64_t seq)
+{
+    if (seq > b->newest)
+        b->newest = seq;
+}
+
+int64_t bus_stop_seq(struct bus *b)
+{
+    saw(b, b->newest + 1);
+    saw(b, bus_link_clock_ms(b->link) * 1000);
+    return b->newest;
+}
+
+/* What the scripts of orders want to know about one. */
+struct author {
+    char by[MSG_NAME_MAX + 1];
+    char sender[BUS_WIRE_SENDER_MAX];
+    char tail[BUS_WIRE_TAIL_MAX];
+    char received[24]; /* Redis' clock, ms */
+    char deadline[24];
+};
+
+static struct author author(const struct bus *b, uint64_t number, const char *by, const char *id, int64_t ttl_ms)
+{
+    struct author a;
+    int64_t now = bus_link_clock_ms(b->link);
+    bus_wire_name(a.by, by);
+    bus_wire_sender(a.sender, bus_link_instance(b->link), number);
+    bus_wire_tail(a.tail, a.sender, clock_mono_ms(), id);
+    snprintf(a.received, sizeof(a.received), "%" PRId64, now);
+    snprintf(a.deadline, sizeof(a.deadline), "%" PRId64, now + ttl_ms);
+    return a;
+}
+
+/* {enum bus_sent, robots, highest number} */
+static void on_sent(void *ctx, const struct bus_request *r, const redisReply *reply)
+{
+    struct bus *b = ctx;
+    enum bus_sent result = BUS_SENT_UNKNOWN;
+    int robots = 0;
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+        result = (enum bus_sent)as_int(reply->element[0]);
+        robots = (int)as_int(reply->element[1]);
+        saw(b, as_int(reply->element[2]));
+    }
+    ((bus_command_cb *)r->callback)(b->ctx, r->owner, r->token, result, robots);
+}
+
+int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *token, bus_command_cb *cb)
+{
+    struct author a = author(b, c->number, c->by, c->id, c->ttl_ms);
+    char flags[4] = "";
+    size_t n = 0;
+    if (b->conf->wsd.control == CONF_EXCLUSIVE)
+        flags[n++] = 'x';
+    if (c->zero)
+        flags[n++] = 'z';
+    if (c->deadman)
+        flags[n++] = 'd';
+    struct rconn_arg args[] = {BUS_ARG(c->device_id ? c->device_id : ""),
+                               BUS_ARG(a.deadline),
+                               BUS_ARG(a.received),
+                               BUS_ARG(msg_type_name(c->type)),
+                               BUS_ARGN(c->json, c->len),
+                               BUS_ARG(a.sender),
+                               BUS_ARG(a.by),
+                               BUS_ARG(a.tail),
+                               BUS_ARGN(flags, n)};
+    return bus_link_script(b->link, BUS_SCRIPT_COMMAND, args, 9, on_sent, request(owner, token, (void (*)(void))cb));
+}
+
+int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, bus_command_cb *cb)
+{
+    struct author a = author(b, s->number, s->by, s->id, 0);
+    char json[512], seq[24];
+    struct jsonw w;
+    jsonw_init(&w, json, sizeof(json));
+    msg_put_stop(&w, s->stopped ? MSG_STOP : MSG_REARM, s->id, a.by, -1, clock_wall_us());
+    if (w.overflow)
+        return -1;
+    snprintf(seq, sizeof(seq), "%" PRId64, s->seq);
+    struct rconn_arg args[] = {BUS_ARG(s->device_id ? s->device_id : ""),
+                               BUS_ARG(s->stopped ? "1" : "0"),
+                               BUS_ARG(seq),
+                               BUS_ARG(a.received),
+                               BUS_ARGN(w.buf, w.len),
+                               BUS_ARG(a.by),
+                               BUS_ARG(a.tail)};
+    return bus_link_script(b->link, BUS_SCRIPT_STOP, args, 7, on_sent, request(owner, token, (void (*)(void))cb));
+}
+
+int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t seq, const char *by)
+{
+    char name[MSG_NAME_MAX + 1], seq_text[24], stamp[CLOCK_RFC3339_US_LEN + 1];
+    bus_wire_name(name, by);
+    snprintf(seq_text, sizeof(seq_text), "%" PRId64, seq < 0 ? -1 : seq);
+    clock_format_us(stamp, clock_wall_us());
+    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(stopped ? "1" : "0"), BUS_ARG(seq_text), BUS_ARG(name),
+                               BUS_ARG(stamp)};
+    return bus_link_script(b->link, BUS_SCRIPT_REPORT, args, 5, NULL, NOBODY);
+}
+
+/* {enum bus_control_result, epoch, holder} */
+static void on_controlled(void *ctx, const struct bus_request *r, const redisReply *reply)
+{
+    struct bus *b = ctx;
+    enum bus_control_result result = BUS_CONTROL_LOST;
+    const char *holder = "";
+    int64_t epoch = 0;
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+        result = (enum bus_control_result)as_int(reply->element[0]);
+        epoch = as_int(reply->element[1]);
+        holder = reply->element[2]->str ? reply->element[2]->str : "";
+    }
+    ((bus_control_cb *)r->callback)(b->ctx, r->owner, r->token, result, epoch, holder);
+}
+
+static void put_zero(struct jsonw *w, char *buf, size_t cap, enum msg_type type)
+{
+    struct msg zero = {.type = type, .hb = -1};
+    jsonw_init(w, buf, cap);
+    msg_put_command(w, &zero, clock_wall_us());
+}
+
+int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, uint64_t number, const char *by,
+                void *owner, void *token, bus_control_cb *cb)
+{
+    static const char *const names[] = {"acquire", "take", "renew", "release"};
+    struct author a = author(b, number, by, NULL, b->conf->wsd.move_ttl_ms);
+    char drive[160], camera[160], lease[16];
+    struct jsonw d, c;
+    put_zero(&d, drive, sizeof(drive), MSG_ROBOT_MOVE);
+    put_zero(&c, camera, sizeof(camera), MSG_CAMERA_MOVE);
+    snprintf(lease, sizeof(lease), "%d", b->conf->wsd.control_ms);
+    struct rconn_arg args[] = {BUS_ARG(names[op]),     BUS_ARG(device_id),  BUS_ARG(a.sender),
+                               BUS_ARG(a.by),          BUS_ARG(lease),      BUS_ARGN(d.buf, d.len),
+                               BUS_ARGN(c.buf, c.len), BUS_ARG(a.deadline), BUS_ARG(a.received)};
+    return bus_link_script(b->link, BUS_SCRIPT_CONTROL, args, 9, on_controlled,
+                           request(owner, token, (void (*)(void))cb));
+}
+
 /* --- what arrives -------------------------------------------------------------------------- */
 
-/* "kick CONN ID" */
-static void on_relay_message(struct bus *b, const char *text)
+static void on_states(struct bus *b, const char *text, size_t len)
 {
-    char *end;
-    if (strncmp(text, "kick ", 5) != 0)
+    struct bus_wire_states s;
+    if (bus_wire_parse_states(text, len, bus_link_instance(b->link), &s) != 0)
         return;
-    uint64_t conn = strtoull(text + 5, &end, 10);
-    if (*end == ' ')
-        b->handlers->kick(b->ctx, end + 1, conn);
+    if (b->handlers->states != NULL)
+        b->handlers->states(b->ctx, s.stops, s.n_stops, s.controls, s.n_controls);
+    bus_wire_states_finish(&s);
 }
 
-/* "PSEQ up|down CONN ID" */
-static void on_presence_message(struct bus *b, const char *text)
+static void on_relay_message(struct bus *b, const char *text, size_t len)
 {
-    char *at;
-    struct presence_event ev = {.seq = strtoull(text, &at, 10)};
-    ev.up = strncmp(at, " up ", 4) == 0;
-    if (!ev.up && strncmp(at, " down ", 6) != 0)
-        return;
-    ev.conn = strtoull(at + (ev.up ? 4 : 6), &at, 10);
-    if (*at != ' ')
-        return;
-    ev.device_id = at + 1;
-    b->handlers->presence(b->ctx, &ev);
+    struct bus_wire_relay m;
+    enum bus_wire_kind kind = bus_wire_parse_relay(text, len, &m);
+    if (kind == BUS_WIRE_KICK)
+        b->handlers->kick(b->ctx, m.rest, m.number);
+    else if (kind == BUS_WIRE_RECEIPT)
+        b->handlers->receipt(b->ctx, m.number, m.t0, m.rest, m.len);
+    else if (kind == BUS_WIRE_STATES)
+        on_states(b, m.rest, m.len);
 }
 
-static enum msg_type type_from_name(const char *name, size_t len)
+static void on_presence_message(struct bus *b, const char *text, size_t len)
 {
-    for (int t = MSG_NONE + 1; t < MSG_TYPES; t++) {
-        const char *known = msg_type_name((enum msg_type)t);
-        if (strlen(known) == len && memcmp(known, name, len) == 0)
-            return (enum msg_type)t;
-    }
-    return MSG_NONE;
+    struct presence_event ev;
+    if (bus_wire_parse_presence(text, len, &ev))
+        b->handlers->presence(b->ctx, &ev);
 }
 
-/* "DEADLINE_MS TYPE JSON" */
+static void on_state_message(struct bus *b, const char *text, size_t len)
+{
+    struct bus_wire_state s;
+    enum bus_wire_kind kind = bus_wire_parse_state(text, len, bus_link_instance(b->link), &s);
+    if (kind == BUS_WIRE_STOP)
+        b->handlers->stop_state(b->ctx, &s.stop);
+    else if (kind == BUS_WIRE_CONTROL)
+        b->handlers->control_state(b->ctx, &s.control);
+    saw(b, s.stop.seq);
+}
+
 static void on_command_message(struct bus *b, const char *device_id, const char *text, size_t len)
 {
-    char *type;
-    int64_t deadline = strtoll(text, &type, 10);
-    const char *json = *type == ' ' ? strchr(++type, ' ') : NULL;
-    if (json == NULL)
-        return;
-    enum msg_type t = type_from_name(type, (size_t)(json - type));
-    json++;
-    struct bus_order o = {.device_id = device_id,
-                          .type = t,
-                          .left_ms = deadline - bus_link_clock_ms(b->link),
-                          .id = "",
-                          .json = json,
-                          .len = len - (size_t)(json - text)};
-    if (t != MSG_NONE)
-        b->handlers->order(b->ctx, &o);
+    const char *own = bus_link_instance(b->link);
+    struct bus_wire_order o;
+    enum bus_wire_kind kind = bus_wire_parse_command(text, len, own, bus_link_clock_ms(b->link), &o);
+    if (kind == BUS_WIRE_ORDER) {
+        saw(b, o.order.seq);
+        o.order.device_id = device_id;
+        b->handlers->order(b->ctx, &o.order);
+    } else if (kind == BUS_WIRE_WATCH && strcmp(o.instance, own) != 0) {
+        b->handlers->wanted(b->ctx, device_id);
+    }
 }
 
 static void on_message(void *ctx, const char *channel, const char *text, size_t len)
@@ -321,10 +492,12 @@ static void on_message(void *ctx, const char *channel, const char *text, size_t 
     struct bus *b = ctx;
     if (strncmp(channel, RCHAN_COMMAND_PREFIX, prefix) == 0)
         on_command_message(b, channel + prefix, text, len);
+    else if (strcmp(channel, RCHAN_STATE) == 0)
+        on_state_message(b, text, len);
     else if (strcmp(channel, RCHAN_PRESENCE) == 0)
-        on_presence_message(b, text);
+        on_presence_message(b, text, len);
     else if (strcmp(channel, b->own_channel) == 0)
-        on_relay_message(b, text);
+        on_relay_message(b, text, len);
 }
 
 static void on_pmessage(void *ctx, const char *channel, const char *text, size_t len)
@@ -335,7 +508,8 @@ static void on_pmessage(void *ctx, const char *channel, const char *text, size_t
         enum bus_kind kind;
     } kinds[] = {{RCHAN_TELEMETRY_PREFIX, sizeof(RCHAN_TELEMETRY_PREFIX) - 1, BUS_TELEMETRY},
                  {RCHAN_STATUS_PREFIX, sizeof(RCHAN_STATUS_PREFIX) - 1, BUS_STATUS},
-                 {RCHAN_VIDEO_PREFIX, sizeof(RCHAN_VIDEO_PREFIX) - 1, BUS_VIDEO}};
+                 {RCHAN_VIDEO_PREFIX, sizeof(RCHAN_VIDEO_PREFIX) - 1, BUS_VIDEO},
+                 {RCHAN_HEARTBEAT_PREFIX, sizeof(RCHAN_HEARTBEAT_PREFIX) - 1, BUS_HEARTBEAT}};
     struct bus *b = ctx;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strncmp(channel, kinds[i].prefix, kinds[i].len) == 0)
@@ -357,6 +531,7 @@ static void on_up(void *ctx)
     if (b->upstream)
         bus_link_subscribe(b->link, "PSUBSCRIBE", RCHAN_UPSTREAM_PATTERN);
     bus_request_snapshot(b);
+    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, NOBODY);
     b->handlers->state(b->ctx, true);
 }
 

@@ -3,67 +3,30 @@
 // Redis makes anybody go who is there.
 import { after, afterEach, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
-import { Proc, random, Redis, ROOT, temporaryDirectory, until } from './lib/harness.mjs';
+import { random, until } from './lib/harness.mjs';
+import { relayName, Scripts } from './lib/scripts.mjs';
 
 const SEED = 20260122;
 const LEASE = 3000;
+const CONTROL = 2000;
 const A = 'wsd-1#00000000000000aa';
 const B = 'wsd-2#00000000000000bb';
-const relayName = (instance) => instance.split('#')[0];
 
-let dir, server, redis, listener;
-const sha = {};
-let pushed = []; // [channel, text] since the last told()
-
+let scripts, redis;
 before(async () => {
-    dir = temporaryDirectory();
-    const socket = path.join(dir, 'redis.sock');
-    server = new Proc('redis', 'redis-server', ['--port', '0', '--unixsocket', socket, '--dir', dir, '--save', '',
-        '--appendonly', 'no', '--daemonize', 'no'], { log: path.join(dir, 'redis.log') });
-    redis = await until(() => Redis.open(socket), 5000, 'Redis accepts');
-    await until(async () => (await redis.call('PING')) === 'PONG', 5000, 'Redis answers');
-    listener = await Redis.open(socket);
-    listener.onpush = ([kind, , channel, text]) => kind === 'pmessage' && pushed.push([channel, text]);
-    // Not to tr/cmd/*: it would count as a robot.
-    for (const pattern of ['tr/pres', 'tr/relay/*', 'tr/marker']) await listener.call('PSUBSCRIBE', pattern);
-    for (const name of ['attach', 'detach', 'beat', 'command', 'snapshot', 'leave'])
-        sha[name] = await redis.call('SCRIPT', 'LOAD', fs.readFileSync(path.join(ROOT, 'wsd/scripts', `${name}.lua`), 'utf8'));
+    scripts = await Scripts.start();
+    redis = scripts.redis;
 });
+after(() => scripts?.stop());
+afterEach(() => scripts.clear());
 
-after(async () => {
-    redis?.close();
-    listener?.close();
-    await server?.kill();
-    fs.rmSync(dir, { recursive: true, force: true });
-});
-
-afterEach(async () => {
-    await told();
-    await redis.call('FLUSHALL');
-});
-
-const run = (name, ...args) => redis.call('EVALSHA', sha[name], 0, ...args);
 const attach = (id, instance, had = 0, most = 0) =>
-    run('attach', id, instance, relayName(instance), had, most).then(([conn]) => conn);
-const detach = (id, instance, conn) => run('detach', id, instance, conn).then(([went]) => went);
-const beat = async (instance, lease = LEASE) => (await run('beat', instance, lease))[2];
-const now = async () => {
-    const [s, us] = await redis.call('TIME');
-    return s * 1000 + Math.floor(us / 1000);
-};
+    scripts.run('attach', instance, id, had, most, 'now').then(([conn]) => conn);
+const detach = (id, instance, conn) => scripts.run('detach', instance, id, conn).then(([went]) => went);
+const beat = async (instance, lease = LEASE) => (await scripts.run('beat', instance, lease, CONTROL))[2];
+const now = () => scripts.now();
+const told = () => scripts.told();
 const near = (value, want, slack = 500) => assert.ok(Math.abs(value - want) <= slack, `${value} is not about ${want}`);
-
-// What was published until now, as "channel text".
-async function told() {
-    const marker = String(Math.random());
-    await redis.call('PUBLISH', 'tr/marker', marker);
-    await until(() => pushed.some(([, text]) => text === marker), 2000, 'the marker comes back', 1);
-    const all = pushed.filter(([channel]) => channel !== 'tr/marker').map((one) => one.join(' '));
-    pushed = [];
-    return all;
-}
 
 // {id: [conn, instance]}
 async function online() {
@@ -213,7 +176,7 @@ describe('detach', () => {
 
 describe('beat', () => {
     it('says the time, and whether the lease had run out', async () => {
-        const [s, us, fresh] = await run('beat', A, LEASE);
+        const [s, us, fresh] = await scripts.run('beat', A, LEASE, CONTROL);
         near(s * 1000 + us / 1000, await now());
         assert.equal(fresh, 1);
         near(Number(await redis.call('ZSCORE', 'tr:relays', A)), (await now()) + LEASE);
@@ -310,84 +273,13 @@ describe('beat', () => {
     });
 });
 
-describe('command', () => {
-    const JSON_TEXT = '{"type":"robot_move","x":0.5,"y":-0.3,"text":"a b  c"}';
-    const soon = async () => (await now()) + 10000;
-    const send = (id, deadline) => run('command', id, deadline, 'robot_move', JSON_TEXT);
-    let subscribers = [];
-
-    const subscribe = async (id) => {
-        const one = await Redis.open(path.join(dir, 'redis.sock'));
-        one.got = [];
-        one.onpush = ([kind, , text]) => kind === 'message' && one.got.push(text);
-        await one.call('SUBSCRIBE', `tr/cmd/${id}`);
-        subscribers.push(one);
-        return one;
-    };
-    afterEach(async () => {
-        for (const one of subscribers) one.close();
-        await until(async () => (await redis.call('PUBSUB', 'CHANNELS', 'tr/cmd/*')).length === 0, 2000, 'nobody listens', 1);
-        subscribers = [];
-    });
-
-    it('reaches the one robot with its deadline, type and text unchanged', async () => {
-        const robot = await subscribe('robot_01');
-        const other = await subscribe('robot_02');
-        const deadline = await soon();
-        assert.equal(await send('robot_01', deadline), 1);
-        await until(() => robot.got.length === 1, 2000, 'the command comes', 1);
-        assert.deepEqual(robot.got, [`${deadline} robot_move ${JSON_TEXT}`]);
-        assert.equal(await send('robot_02', deadline), 1);
-        await until(() => other.got.length === 1, 2000, 'the other command comes', 1);
-        assert.equal(robot.got.length, 1);
-    });
-
-    it('says 0 when nobody has the robot, also when it is thought online', async () => {
-        await attach('robot_01', A);
-        assert.equal(await send('robot_01', await soon()), 0);
-        assert.equal(await send('', await soon()), 0);
-        assert.equal(await send('robot_09', await soon()), 0);
-    });
-
-    it('counts a robot once while two relays have it', async () => {
-        await subscribe('robot_01');
-        await subscribe('robot_01');
-        await attach('robot_01', A);
-        assert.equal(await send('robot_01', await soon()), 1);
-        assert.equal(await send('', await soon()), 1);
-    });
-
-    it('to all reaches those that are online', async () => {
-        const robots = [];
-        for (let i = 0; i < 5; i++) {
-            robots.push(await subscribe(`robot_${i}`));
-            if (i < 3) await attach(`robot_${i}`, i % 2 ? B : A);
-        }
-        await attach('gone', A);
-        assert.equal(await send('', await soon()), 3);
-        await until(() => robots.slice(0, 3).every((robot) => robot.got.length === 1), 2000, 'three commands', 1);
-        assert.deepEqual(robots.slice(3).map((robot) => robot.got.length), [0, 0]);
-    });
-
-    it('is dropped once its deadline has passed', async () => {
-        const robot = await subscribe('robot_01');
-        await attach('robot_01', A);
-        assert.equal(await send('robot_01', (await now()) - 1), -1);
-        assert.equal(await send('', (await now()) - 1), -1);
-        assert.equal(await send('nobody', 0), -1);
-        assert.equal(await send('robot_01', await soon()), 1);
-        await until(() => robot.got.length > 0, 2000, 'the last one comes', 1);
-        assert.equal(robot.got.length, 1);
-    });
-});
-
 describe('snapshot', () => {
     it('is who is online and the number of the last event', async () => {
-        assert.deepEqual(await run('snapshot'), ['0', []]);
+        assert.deepEqual(await scripts.run('snapshot', A), ['0', []]);
         await attach('robot_01', A);
         await attach('robot_02', B);
         await attach('robot_01', B);
-        const [seq, flat] = await run('snapshot');
+        const [seq, flat] = await scripts.run('snapshot', A);
         assert.equal(seq, '3');
         assert.deepEqual(flat.filter((_, i) => i % 2 === 0).sort(), ['robot_01', 'robot_02']);
         assert.match(flat[flat.indexOf('robot_01') + 1], new RegExp(`^3 \\d+ ${B} wsd-2$`));
@@ -404,12 +296,12 @@ describe('leave', () => {
         await attach('robot_03', B);
         await redis.call('SADD', `tr:owned:${A}`, 'robot_03');
         await told();
-        assert.equal(await run('leave', A), 1);
+        assert.equal(await scripts.run('leave', A), 1);
         assert.deepEqual(await online(), { robot_02: [2, B], robot_03: [4, B] });
         assert.deepEqual(await told(), ['tr/pres 5 down 1 robot_01']);
         assert.deepEqual(await owned(A), []);
         assert.deepEqual(await redis.call('ZRANGE', 'tr:relays', 0, -1), [B]);
-        assert.equal(await run('leave', A), 0);
+        assert.equal(await scripts.run('leave', A), 0);
         await beat(B);
         assert.deepEqual(await told(), []);
     });
@@ -479,7 +371,7 @@ describe('all of them, in any order', () => {
         assert.deepEqual(await online(), Object.fromEntries(model));
         for (const instance of instances)
             assert.deepEqual(await owned(instance), [...model].filter(([, [, where]]) => where === instance).map(([who]) => who).sort());
-        const [number] = await run('snapshot');
+        const [number] = await scripts.run('snapshot', A);
         assert.equal(Number(number), seq);
     });
 });

@@ -1,39 +1,47 @@
--- A robot is connected to this relay: enter it as online, newest connection wins.
--- KEYS: tr:online tr:devices tr:conn tr:pseq
--- ARGV: device id, instance, relay name, connection number it had (0: a new connection), most devices (0: any)
+-- A robot is connected to this relay: enter it as online, newest connection wins. One that is stopped is told.
+-- KEYS: tr:online tr:devices tr:conn tr:pseq tr:ctl:ID
+-- ARGV: device id, connection number it had (0: a new connection), most devices (0: any), time stamp for a stop
 -- Returns {connection number} or {0} (a newer connection exists) or {-1} (too many devices).
-local id, inst, relay, had, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local entry = redis.call('HGET', 'tr:online', id)
-local conn, since, owner
-if entry then
-  conn, since, owner = string.match(entry, '^(%d+) (%d+) (%S+)')
-  conn = tonumber(conn)
+local id, had, most, stamp = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+
+-- Its channel is joined already. What it said before may be about an older connection.
+local function remind()
+  if call('HGET', 'tr:ctl:' .. id, 'stopped') == '1' then
+    call('HSET', 'tr:ctl:' .. id, 'confirmed', 0)
+    repeat_stop(id, 'stop', stamp)
+    call('PUBLISH', 'tr/state', stop_line(id))
+  end
+end
+
+local conn, owner = place(id)
+conn = tonumber(conn or 0)
+if owner then
   if had ~= 0 then
-    if conn == had and owner == inst then
-      redis.call('SADD', 'tr:owned:' .. inst, id)
+    if conn == had and owner == instance then
+      call('SADD', 'tr:owned:' .. instance, id)
+      remind()
       return {had}
     end
     if conn > had then
       return {0}
     end
   end
-elseif most > 0 and not redis.call('ZSCORE', 'tr:devices', id) and redis.call('ZCARD', 'tr:devices') >= most then
+elseif most > 0 and not known(id) and call('ZCARD', 'tr:devices') >= most then
   return {-1}
 end
-local new = redis.call('INCR', 'tr:conn')
-if new <= math.max(had, conn or 0) then
-  new = math.max(had, conn or 0) + 1
-  redis.call('SET', 'tr:conn', new)
+local new = call('INCR', 'tr:conn')
+if new <= math.max(had, conn) then
+  new = math.max(had, conn) + 1
+  call('SET', 'tr:conn', new)
 end
-if owner and owner ~= inst then
-  redis.call('SREM', 'tr:owned:' .. owner, id)
-  redis.call('PUBLISH', 'tr/relay/' .. owner, 'kick ' .. new .. ' ' .. id)
+if owner and owner ~= instance then
+  call('SREM', 'tr:owned:' .. owner, id)
+  call('PUBLISH', 'tr/relay/' .. owner, 'kick ' .. new .. ' ' .. id)
 end
-redis.call('HSET', 'tr:online', id, string.format('%d %d %s %s', new, now, inst, relay))
-redis.call('SADD', 'tr:owned:' .. inst, id)
-redis.call('ZADD', 'tr:devices', now, id)
-local seq = redis.call('INCR', 'tr:pseq')
-redis.call('PUBLISH', 'tr/pres', string.format('%d up %d %s', seq, new, id))
+call('HSET', 'tr:online', id, string.format('%d %d %s %s', new, now_ms, instance, relay))
+call('SADD', 'tr:owned:' .. instance, id)
+call('ZADD', 'tr:devices', now_ms, id)
+call('PUBLISH', 'tr/pres', string.format('%d up %d %s', call('INCR', 'tr:pseq'), new, id))
+event('connected', id, ',"relay":"' .. relay .. '"')
+remind()
 return {new}

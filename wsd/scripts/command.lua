@@ -1,19 +1,65 @@
 -- One command to one robot or to all that are online.
--- KEYS: tr:online
--- ARGV: device id ('' for all), deadline (ms of Redis' clock), message type, JSON
--- Returns to how many robots it is on its way, or -1 when its deadline has passed: a command that
--- waited in a queue before Redis is never delivered late.
-local id, deadline = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-if time[1] * 1000 + math.floor(time[2] / 1000) > deadline then
-  return -1
+-- KEYS: tr:online tr:devices tr:ctl:ID tr:cmds:ID
+-- ARGV: device id ('' for all), deadline and time of arrival (ms of Redis' clock), message type, JSON, SENDER, name
+-- of the sender, "SENDER/T0 IDLEN ID", flags: x only who has control may, z a motion that stops, d the relay's own
+-- zero, for the sender's motion and only if that was the robot's last
+-- Returns {0 sent, 1 expired, 2 stopped, 3 not in control; to how many robots; its highest number}.
+local target, deadline, kind, sender, flags = ARGV[5], tonumber(ARGV[6]), ARGV[8], ARGV[10], ARGV[13]
+local o = { deadline = ARGV[6], received = ARGV[7], kind = kind, json = ARGV[9], by = ARGV[11], tail = ARGV[12] }
+local function flag(letter)
+  return string.find(flags, letter, 1, true) ~= nil
 end
-local text = ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4]
-if id ~= '' then
-  return math.min(1, redis.call('PUBLISH', 'tr/cmd/' .. id, text))
+local exclusive, zero, deadman = flag('x'), flag('z'), flag('d')
+local axis = kind == 'robot_move' and 'driver' or kind == 'camera_move' and 'camera'
+local codes = { sent = 0, no_robot = 0, expired = 1, stopped = 2, not_in_control = 3 }
+local expired = now_ms > deadline -- what waited in a queue before Redis is never delivered late
+local robots, highest = 0, 0
+
+local function decide(id)
+  local key = 'tr:ctl:' .. id
+  local last, driver, stopped, epoch, holder, over =
+    unpack(call('HMGET', key, 'seq', axis or 'driver', 'stopped', 'epoch', 'holder', 'until'))
+  if deadman and driver ~= sender then
+    return 'no_robot'
+  end
+  local may = not exclusive or deadman or kind == 'request_frame' or
+    (holder == sender and (tonumber(over) or 0) > now_ms)
+  if target == '' and not may then
+    return 'not_in_control' -- it was not meant
+  end
+  local refused = expired and 'expired' or axis and stopped == '1' and 'stopped' or not may and 'not_in_control'
+  local number = after(last, now_us)
+  local seq = int(number)
+  epoch = exclusive and epoch
+  if refused then
+    if known(id) then
+      call('HSET', key, 'seq', seq)
+      audit(id, o, seq, epoch, refused, o.json)
+    end
+    return refused
+  end
+  local reached = order(id, o, seq, epoch)
+  if reached then
+    if axis then
+      call('HSET', key, 'seq', seq, axis, zero and '' or sender)
+    else
+      call('HSET', key, 'seq', seq)
+    end
+    robots, highest = robots + reached, math.max(highest, number)
+  end
+  return 'sent'
 end
-local robots = 0
-for _, online in ipairs(redis.call('HKEYS', 'tr:online')) do
-  robots = robots + math.min(1, redis.call('PUBLISH', 'tr/cmd/' .. online, text))
+
+if target ~= '' then
+  return {codes[decide(target)], robots, highest}
 end
-return robots
+local result
+for _, id in ipairs(call('HKEYS', 'tr:online')) do
+  local code = codes[decide(id)]
+  -- One that went is success; of the others the one that came furthest says why.
+  result = math.min(result or code, code)
+end
+if expired then
+  result = codes.expired
+end
+return {result or codes.sent, robots, highest}

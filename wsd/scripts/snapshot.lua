@@ -1,3 +1,3 @@
 -- Who is online, and the number of the presence event that this is the state of.
 -- KEYS: tr:online tr:pseq
-return {redis.call('GET', 'tr:pseq') or '0', redis.call('HGETALL', 'tr:online')}
+return {call('GET', 'tr:pseq') or '0', call('HGETALL', 'tr:online')}

@@ -1,0 +1,125 @@
+-- What every script begins with: the build puts this in front of each.
+--
+-- ARGV of every script: instance, relay name, most events, most commands per device to keep (0: any); its own follow.
+-- Keys are made here, so all of this needs one Redis, no cluster. Names (device ids, relays, people) have no
+-- character that JSON or a space-separated text would have to escape; other text comes as JSON.
+-- No other Redis commands than TIME HGET HMGET HSET HDEL HKEYS HGETALL HEXISTS GET SET INCR SADD SREM SMEMBERS SCARD
+-- ZADD ZSCORE ZCARD ZREM ZRANGE ZRANGEBYSCORE PUBLISH XADD DEL: the simulation knows only these.
+local instance, relay, events_maxlen, commands_maxlen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local call = redis.call
+local clock = call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local now_ms = math.floor(now_us / 1000)
+
+-- Lua writes numbers with 14 digits; a time in microseconds has 16.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- The number after `last` (text or false), never less than `least`: it rises, whatever was lost or restored.
+local function after(last, least)
+  return math.max((tonumber(last or 0) or 0) + 1, least)
+end
+
+local function append(stream, maxlen, members)
+  if maxlen == '0' then
+    call('XADD', stream, '*', 'd', members)
+  else
+    call('XADD', stream, 'MAXLEN', '~', maxlen, '*', 'd', members)
+  end
+end
+
+-- more: further JSON members, each with a comma in front
+local function event(kind, id, more)
+  append('tr:events', events_maxlen, '"kind":"' .. kind .. '","device_id":"' .. id .. '"' .. more)
+end
+
+-- Devices that never were leave no trace, or anybody could fill the store with names.
+local function known(id)
+  return call('ZSCORE', 'tr:devices', id) and true
+end
+
+-- Who is online: connection number and relay instance as text, or nothing.
+local function place(id)
+  local entry = call('HGET', 'tr:online', id)
+  if entry then
+    local conn, owner = string.match(entry, '^(%d+) %d+ (%S+)')
+    return conn, owner
+  end
+end
+
+local function gone(id, conn)
+  call('HDEL', 'tr:online', id)
+  call('ZADD', 'tr:devices', now_ms, id)
+  call('PUBLISH', 'tr/pres', string.format('%d down %s %s', call('INCR', 'tr:pseq'), conn, id))
+  event('disconnected', id, '')
+end
+
+-- A relay is no more: its robots go, but for those that are elsewhere by now. 1 when it had a lease, else 0.
+local function clear(name)
+  for _, id in ipairs(call('SMEMBERS', 'tr:owned:' .. name)) do
+    local conn, owner = place(id)
+    if owner == name then
+      gone(id, conn)
+    end
+  end
+  call('DEL', 'tr:owned:' .. name)
+  return call('ZREM', 'tr:relays', name)
+end
+
+-- o: kind, by, received and json of a command. seq: text
+local function audit(id, o, seq, epoch, outcome, json)
+  append('tr:cmds:' .. id, commands_maxlen, '"seq":' .. seq .. ',"by":"' .. o.by .. '","relay":"' .. relay ..
+    '","received_ms":' .. o.received .. ',"outcome":"' .. outcome .. '"' ..
+    (epoch and ',"epoch":' .. epoch or '') .. ',"command":' .. json)
+end
+
+-- Publishes an order to a robot. o: deadline, kind, tail (SENDER/T0 IDLEN ID), json without seq and epoch.
+-- seq, epoch: text; epoch nil or false: none. Returns 1 or 0 (nobody has the robot), and the complete JSON.
+local function publish(id, o, seq, epoch)
+  local json = string.sub(o.json, 1, -2) .. ',"seq":' .. seq .. (epoch and ',"epoch":' .. epoch or '') .. '}'
+  local text = o.deadline .. ' ' .. o.kind .. ' ' .. seq .. ' ' .. o.tail .. ' ' .. json
+  return math.min(1, call('PUBLISH', 'tr/cmd/' .. id, text)), json
+end
+
+-- The same with its entry in the history. Returns 1, 0, or nil: nobody has it and nobody ever had.
+local function order(id, o, seq, epoch)
+  local robots, json = publish(id, o, seq, epoch)
+  if robots == 0 and not known(id) then
+    return nil
+  end
+  audit(id, o, seq, epoch, robots == 1 and 'sent' or 'no_robot', json)
+  return robots
+end
+
+-- What tr/state says about a robot.
+local function stop_line(id)
+  local seq, stopped, confirmed, at, by =
+    unpack(call('HMGET', 'tr:ctl:' .. id, 'sseq', 'stopped', 'confirmed', 'at', 'by'))
+  return string.format('stop %s %s %s %s %s %s', id, seq or 0, stopped or 0, confirmed or 0, at or 0, by or '-')
+end
+
+local function control_line(id)
+  local epoch, holder, name = unpack(call('HMGET', 'tr:ctl:' .. id, 'epoch', 'holder', 'name'))
+  if not holder or holder == '' then
+    holder, name = '-', '-'
+  end
+  return string.format('control %s %s %s %s', id, epoch or 0, holder, name)
+end
+
+-- The stop or re-arm that is in force, told to the robot once more. stamp: time stamp for its JSON
+local function repeat_stop(id, kind, stamp)
+  local seq, by = unpack(call('HMGET', 'tr:ctl:' .. id, 'sseq', 'by'))
+  publish(id, { deadline = '0', kind = kind, tail = instance .. '/0/0 0 ',
+    json = '{"type":"' .. kind .. '","by":"' .. (by or '-') .. '","timestamp":"' .. stamp .. '"}' }, seq or '0')
+end
+
+-- Nobody has control any more. The epoch rises, so that this is newer than the grant.
+local function end_control(id, how)
+  local epoch, name = unpack(call('HMGET', 'tr:ctl:' .. id, 'epoch', 'name'))
+  epoch = int(after(epoch, now_ms))
+  call('HSET', 'tr:ctl:' .. id, 'epoch', epoch, 'holder', '', 'name', '', 'until', 0)
+  call('SREM', 'tr:held', id)
+  call('PUBLISH', 'tr/state', control_line(id))
+  event('control', id, ',"by":"' .. (name or '-') .. '","what":"' .. how .. '","epoch":' .. epoch)
+end
