@@ -1,12 +1,14 @@
 /*
  * What the robot does with what the relay says, and what it says by itself: commands to the
- * outputs, telemetry on a schedule, a status after connecting. Knows no sockets: messages go out
- * through a function. One thread; times are CLOCK_MONOTONIC ms.
+ * outputs, with an answer for those that have an id; heartbeats and telemetry on a schedule; after
+ * connecting whether it is stopped, and a status. Knows no sockets and no files: messages and the
+ * stop latch go out through functions. One thread; times are CLOCK_MONOTONIC ms.
  */
 #ifndef TELERELAY_ROBOT_AGENT_H
 #define TELERELAY_ROBOT_AGENT_H
 
 #include "robot/hal.h"
+#include "robot/latch.h"
 #include "robot/outputs.h"
 #include "robot/sendq.h"
 
@@ -22,6 +24,10 @@ struct agent_config {
     void *hal;
     struct outputs *outputs;
     int64_t interval_ms;
+    int heartbeat_ms;
+    struct latch latch; /* as the last run left it; the outputs know of it already */
+    /* Keeps the latch for the next run: 0, or -1 when it could not. May take long. NULL: it is not kept. */
+    int (*store_latch)(void *ctx, const struct latch *latch);
     int deadman_ms;                                                             /* for the log */
     int (*send)(void *ctx, enum sendq_lane lane, const char *text, size_t len); /* 0, or -1: dropped */
     void *ctx;
@@ -32,7 +38,7 @@ struct agent_stats {
     uint64_t dropped;  /* telemetry that the link did not take */
     uint64_t acked;    /* telemetry that the relay stored */
     uint64_t refused;  /* telemetry that it refused */
-    uint64_t commands; /* understood */
+    uint64_t commands; /* understood; without stop and re-arm */
     uint64_t invalid;  /* messages that could not be understood */
 };
 

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "robot/agent.h"
 #include "robot/hal_sim.h"
+#include "robot/latch.h"
 #include "robot/link.h"
 #include "robot/outputs.h"
 #include "robot/trace.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@ struct robot {
     char **argv;
     struct url url;
     struct trace *trace;
+    struct latch latch; /* as it was at the start */
     void *hal;
     struct outputs *outputs;
     struct agent *agent;
@@ -122,6 +125,17 @@ static int send_message(void *ctx, enum sendq_lane lane, const char *text, size_
     return link_send(r->link, lane, text, len);
 }
 
+static int store_latch(void *ctx, const struct latch *latch)
+{
+    const struct robot *r = ctx;
+    char err[CONF_PATH_MAX + 128];
+
+    if (latch_store(r->conf.robot.spool, latch, err, sizeof(err)) == 0)
+        return 0;
+    log_error("latch_not_stored", log_str("reason", err), log_bool("stopped", latch->stopped));
+    return -1;
+}
+
 /* --- signals ---------------------------------------------------------------------------------- */
 
 static void watched_signals(sigset_t *set)
@@ -167,6 +181,33 @@ static int complain(const char *what, const char *why)
     return -1;
 }
 
+/* Numbers that mean nothing to those who knew the last run. */
+static int64_t first_heartbeat(void)
+{
+    uint64_t random;
+
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        random = (uint64_t)clock_wall_us();
+    return (int64_t)(random >> 12); /* below 2^52 */
+}
+
+static int open_latch(struct robot *r)
+{
+    const char *spool = r->conf.robot.spool;
+    char err[CONF_PATH_MAX + 256];
+
+    r->latch.seq = -1;
+    if (spool[0] == '\0') {
+        log_warn("no_spool", log_str("msg", "Without a spool directory a stop does not outlive this program"));
+        return 0;
+    }
+    if (latch_open(spool, err, sizeof(err)) != 0)
+        return complain("spool", err);
+    if (latch_load(spool, &r->latch, err, sizeof(err)) != 0)
+        log_error("latch_unreadable", log_str("msg", "This counts as stopped"), log_str("reason", err));
+    return 0;
+}
+
 static int open_outputs(struct robot *r)
 {
     const struct conf_robot *c = &r->conf.robot;
@@ -188,6 +229,10 @@ static int open_outputs(struct robot *r)
         .trace = r->trace,
         .deadman_ms = c->deadman_ms,
         .watchdog_ms = WATCHDOG_MS,
+        .fresh_ms = c->fresh_ms,
+        .require_fresh = c->require_fresh,
+        .first_hb = first_heartbeat(),
+        .latch = {.stopped = r->latch.stopped, .seq = r->latch.seq},
     };
 
     r->outputs = outputs_create(&config, err, sizeof(err));
@@ -205,6 +250,9 @@ static int open_agent_and_link(struct robot *r)
         .hal = r->hal,
         .outputs = r->outputs,
         .interval_ms = interval_ms(r),
+        .heartbeat_ms = c->heartbeat_ms,
+        .latch = r->latch,
+        .store_latch = c->spool[0] != '\0' ? store_latch : NULL,
         .deadman_ms = c->deadman_ms,
         .send = send_message,
         .ctx = r,
@@ -239,11 +287,13 @@ static int run(struct robot *r)
     const struct conf_robot *c = &r->conf.robot;
     int rc;
 
-    if (open_outputs(r) != 0 || open_agent_and_link(r) != 0)
+    if (open_latch(r) != 0 || open_outputs(r) != 0 || open_agent_and_link(r) != 0)
         return -1;
     log_info("started", log_str("device_id", c->device_id), log_str("driver", c->driver), log_str("url", c->url),
-             log_int("deadman_ms", c->deadman_ms), log_int("speed", 100),
+             log_int("deadman_ms", c->deadman_ms), log_int("speed", 100), log_bool("stopped", r->latch.stopped),
              log_bool("realtime", outputs_realtime(r->outputs)));
+    if (r->latch.stopped)
+        log_warn("starts_stopped", log_str("msg", "Nothing moves until it is re-armed"), log_str("by", r->latch.by));
     if (c->token_file[0] != '\0' && !r->url.tls && !url_is_local(&r->url))
         log_warn("token_in_clear", log_str("msg", "The token travels unencrypted: use a wss:// URL"));
     rc = pthread_create(&r->signals, NULL, signals_main, r);

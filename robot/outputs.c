@@ -172,6 +172,10 @@ struct outputs *outputs_create(const struct outputs_config *config, char *err, s
     struct safety_config rules = {
         .deadman_ns = config->deadman_ms * NS_PER_MS,
         .watchdog_ns = config->watchdog_ms * NS_PER_MS,
+        .fresh_ns = config->fresh_ms * NS_PER_MS,
+        .require_fresh = config->require_fresh,
+        .first_hb = config->first_hb,
+        .latch = config->latch,
     };
     int rc;
 
@@ -219,34 +223,62 @@ static void finish_change(struct outputs *o)
     pthread_mutex_unlock(&o->lock);
 }
 
-enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, double x, double y)
+enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, double x, double y,
+                                   const struct safety_order *order)
 {
     enum safety_verdict verdict;
 
     pthread_mutex_lock(&o->lock);
-    verdict = safety_on_motion(&o->safety, axis, x, y, clock_mono_ns());
+    verdict = safety_on_motion(&o->safety, axis, x, y, order, clock_mono_ns());
     finish_change(o);
     return verdict;
 }
 
-int outputs_speed(struct outputs *o, int percent)
+enum safety_verdict outputs_speed(struct outputs *o, int percent, const struct safety_order *order)
 {
-    int rc;
+    enum safety_verdict verdict;
 
     pthread_mutex_lock(&o->lock);
-    rc = safety_on_speed(&o->safety, percent, clock_mono_ns());
+    verdict = safety_on_speed(&o->safety, percent, order, clock_mono_ns());
     finish_change(o);
-    return rc;
+    return verdict;
 }
 
-int outputs_brightness(struct outputs *o, int percent)
+enum safety_verdict outputs_brightness(struct outputs *o, int percent, const struct safety_order *order)
 {
-    int rc;
+    enum safety_verdict verdict;
 
     pthread_mutex_lock(&o->lock);
-    rc = safety_on_brightness(&o->safety, percent, clock_mono_ns());
+    verdict = safety_on_brightness(&o->safety, percent, order, clock_mono_ns());
     finish_change(o);
-    return rc;
+    return verdict;
+}
+
+void outputs_stop(struct outputs *o, int64_t seq)
+{
+    pthread_mutex_lock(&o->lock);
+    safety_on_stop(&o->safety, seq, clock_mono_ns());
+    finish_change(o);
+}
+
+enum safety_verdict outputs_rearm(struct outputs *o, int64_t seq)
+{
+    enum safety_verdict verdict;
+
+    pthread_mutex_lock(&o->lock);
+    verdict = safety_on_rearm(&o->safety, seq, clock_mono_ns());
+    finish_change(o);
+    return verdict;
+}
+
+int64_t outputs_heartbeat(struct outputs *o)
+{
+    int64_t hb;
+
+    pthread_mutex_lock(&o->lock);
+    hb = safety_heartbeat(&o->safety, clock_mono_ns());
+    pthread_mutex_unlock(&o->lock);
+    return hb;
 }
 
 void outputs_link(struct outputs *o, bool up)
@@ -268,6 +300,27 @@ void outputs_halt(struct outputs *o)
     pthread_mutex_lock(&o->lock);
     safety_on_halt(&o->safety, clock_mono_ns());
     finish_change(o);
+}
+
+struct safety_latch outputs_latch(struct outputs *o)
+{
+    struct safety_latch latch;
+
+    pthread_mutex_lock(&o->lock);
+    latch = o->safety.latch;
+    pthread_mutex_unlock(&o->lock);
+    return latch;
+}
+
+bool outputs_at_rest(struct outputs *o)
+{
+    const struct safety_outputs *is = &o->applied;
+    bool rest;
+
+    pthread_mutex_lock(&o->lock);
+    rest = o->drive_known && o->camera_known && is->left == 0 && is->right == 0 && is->pan == 0 && is->tilt == 0;
+    pthread_mutex_unlock(&o->lock);
+    return rest;
 }
 
 bool outputs_realtime(const struct outputs *o)

@@ -25,6 +25,10 @@ struct outputs_config {
     struct trace *trace; /* may be NULL; the caller's, must outlive the outputs */
     int deadman_ms;
     int watchdog_ms;
+    int fresh_ms;
+    bool require_fresh;
+    int64_t first_hb;          /* as in safety.h */
+    struct safety_latch latch; /* likewise */
 };
 
 /* What happened since the last outputs_events(), for the log. */
@@ -40,13 +44,22 @@ struct outputs *outputs_create(const struct outputs_config *config, char *err, s
 /* Everything at rest (cause stop), thread ended. NULL is allowed. */
 void outputs_destroy(struct outputs *o);
 
-/* As in safety.h, now. All of them from any thread. */
-enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, double x, double y);
-int outputs_speed(struct outputs *o, int percent);
-int outputs_brightness(struct outputs *o, int percent);
+/* As in safety.h, now. All of them from any thread. When they return the driver has been told. */
+enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, double x, double y,
+                                   const struct safety_order *order);
+enum safety_verdict outputs_speed(struct outputs *o, int percent, const struct safety_order *order);
+enum safety_verdict outputs_brightness(struct outputs *o, int percent, const struct safety_order *order);
+void outputs_stop(struct outputs *o, int64_t seq);
+enum safety_verdict outputs_rearm(struct outputs *o, int64_t seq);
+int64_t outputs_heartbeat(struct outputs *o);
 void outputs_link(struct outputs *o, bool up);
 void outputs_alive(struct outputs *o);
 void outputs_halt(struct outputs *o);
+
+struct safety_latch outputs_latch(struct outputs *o);
+
+/* Whether nothing moves, and the driver has said so: one that refused is asked again until it has. */
+bool outputs_at_rest(struct outputs *o);
 
 /* Whether the thread got real-time priority (RLIMIT_RTPRIO 1 or CAP_SYS_NICE). */
 bool outputs_realtime(const struct outputs *o);

@@ -104,7 +104,14 @@ static void board_init(struct board *b)
 
 static struct outputs *make(struct board *b, struct trace *trace)
 {
-    struct outputs_config config = {.driver = &driver, .hal = b, .trace = trace, .deadman_ms = 300, .watchdog_ms = 200};
+    struct outputs_config config = {.driver = &driver,
+                                    .hal = b,
+                                    .trace = trace,
+                                    .deadman_ms = 300,
+                                    .watchdog_ms = 200,
+                                    .fresh_ms = 600,
+                                    .first_hb = 5,
+                                    .latch = {.seq = -1}};
     char err[128];
     struct outputs *o = outputs_create(&config, err, sizeof(err));
 
@@ -158,12 +165,12 @@ static void starts_and_ends_at_rest(void **state)
     assert_true(b.left == 0 && b.right == 0);
     assert_int_equal(b.brightness, 100);
     outputs_link(o, true);
-    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0.5, -0.3), SAFETY_APPLIED);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0.5, -0.3, NULL), SAFETY_APPLIED);
     assert_true(b.left > 0.19 && b.left < 0.21 && b.right > -0.81 && b.right < -0.79);
-    assert_int_equal(outputs_motion(o, SAFETY_CAMERA, 0.1, 0.2), SAFETY_APPLIED);
+    assert_int_equal(outputs_motion(o, SAFETY_CAMERA, 0.1, 0.2, NULL), SAFETY_APPLIED);
     outputs_halt(o);
     assert_true(b.left == 0 && b.right == 0 && b.pan == 0 && b.tilt == 0);
-    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 1, 1), SAFETY_REFUSED_STOP);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 1, 1, NULL), SAFETY_REFUSED_STOP);
     outputs_destroy(o);
     assert_true(b.left == 0 && b.right == 0);
 }
@@ -180,7 +187,7 @@ static void the_thread_is_the_dead_man(void **state)
     for (int i = 0; i < 3; i++) {
         int64_t from = clock_mono_ns();
 
-        outputs_motion(o, SAFETY_DRIVE, 0, 1);
+        outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
         assert_about(wait_zero(&b, o) - from, 300);
     }
     assert_int_equal(outputs_events(o).deadman, 3);
@@ -200,7 +207,7 @@ static void a_hung_main_loop_cannot_drive_on(void **state)
     for (int i = 0; i < 3; i++) {
         int64_t from = clock_mono_ns();
 
-        outputs_motion(o, SAFETY_DRIVE, 0, 1);
+        outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
         assert_about(wait_zero(&b, NULL) - from, 200); /* and no sign of life */
     }
     assert_int_equal(outputs_events(o).watchdog, 3);
@@ -216,10 +223,10 @@ static void link_loss_is_at_once(void **state)
     board_init(&b);
     o = make(&b, NULL);
     outputs_link(o, true);
-    outputs_motion(o, SAFETY_DRIVE, 0, 1);
+    outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
     outputs_link(o, false);
     assert_true(b.left == 0 && b.right == 0);
-    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1), SAFETY_REFUSED_LINK);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL), SAFETY_REFUSED_LINK);
     assert_true(b.left == 0 && b.right == 0);
     outputs_destroy(o);
 }
@@ -233,7 +240,7 @@ static void a_driver_that_refuses_is_asked_again(void **state)
     board_init(&b);
     o = make(&b, NULL);
     outputs_link(o, true);
-    outputs_motion(o, SAFETY_DRIVE, 0, 1);
+    outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
     pthread_mutex_lock(&b.lock);
     b.refuse = 5;
     pthread_mutex_unlock(&b.lock);
@@ -266,11 +273,11 @@ static void a_stuck_trace_cannot_drive_on(void **state)
     o = make(&b, t);
     outputs_link(o, true);
     for (int i = 0; i < 3000 && trace_lost(t) == 0; i++)
-        outputs_motion(o, SAFETY_DRIVE, 0, i % 2 ? 0.5 : 1);
+        outputs_motion(o, SAFETY_DRIVE, 0, i % 2 ? 0.5 : 1, NULL);
     assert_true(trace_lost(t) > 0); /* the pipe and the ring are full */
     int64_t from = clock_mono_ns();
 
-    outputs_motion(o, SAFETY_DRIVE, 0, 0.25);
+    outputs_motion(o, SAFETY_DRIVE, 0, 0.25, NULL);
     assert_about(wait_zero(&b, o) - from, 300);
     outputs_destroy(o);
     close(reader);
@@ -307,10 +314,10 @@ static void the_trace_has_every_change_once(void **state)
     board_init(&b);
     o = make(&b, t);
     outputs_link(o, true);
-    outputs_motion(o, SAFETY_DRIVE, 0.25, 0.75);
-    outputs_motion(o, SAFETY_DRIVE, 0.25, 0.75); /* no change, no line */
-    outputs_speed(o, 50);
-    outputs_speed(o, 50);
+    outputs_motion(o, SAFETY_DRIVE, 0.25, 0.75, NULL);
+    outputs_motion(o, SAFETY_DRIVE, 0.25, 0.75, NULL); /* no change, no line */
+    outputs_speed(o, 50, NULL);
+    outputs_speed(o, 50, NULL);
     outputs_destroy(o);
     trace_destroy(t);
     f = fopen(path, "r");

@@ -10,7 +10,8 @@
 
 #define MS 1000000LL
 
-static const struct safety_config config = {.deadman_ns = 300 * MS, .watchdog_ns = 200 * MS};
+static const struct safety_config config = {
+    .deadman_ns = 300 * MS, .watchdog_ns = 200 * MS, .fresh_ns = 600 * MS, .first_hb = 9007, .latch = {.seq = -1}};
 
 /* Starts at 1 s, linked; the main loop is kept alive by look() unless a test says otherwise. */
 static void start(struct safety *s)
@@ -64,10 +65,10 @@ static void mixes_and_scales(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         start(&s);
-        assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, cases[i].x, cases[i].y, 1000 * MS), SAFETY_APPLIED);
+        assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, cases[i].x, cases[i].y, NULL, 1000 * MS), SAFETY_APPLIED);
         o = look(&s, 1001);
         assert_drive(&o, cases[i].left, cases[i].right, SAFETY_COMMAND);
-        assert_int_equal(safety_on_speed(&s, 50, 1002 * MS), 0);
+        assert_int_equal(safety_on_speed(&s, 50, NULL, 1002 * MS), 0);
         o = look(&s, 1003);
         assert_drive(&o, cases[i].left / 2, cases[i].right / 2, SAFETY_COMMAND);
     }
@@ -80,9 +81,9 @@ static void ends_after_the_last_command_of_that_axis(void **state)
 
     (void)state;
     start(&s);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1000 * MS);
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1000 * MS);
     look(&s, 1150);
-    safety_on_motion(&s, SAFETY_CAMERA, 0.5, -0.5, 1200 * MS); /* keeps the camera, not the drive */
+    safety_on_motion(&s, SAFETY_CAMERA, 0.5, -0.5, NULL, 1200 * MS); /* keeps the camera, not the drive */
     o = look(&s, 1299);
     assert_drive(&o, 1, 1, SAFETY_COMMAND);
     assert_true(safety_deadline(&s) == 1300 * MS);
@@ -103,15 +104,15 @@ static void speed_does_not_prolong(void **state)
 
     (void)state;
     start(&s);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1000 * MS);
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1000 * MS);
     look(&s, 1150);
-    assert_int_equal(safety_on_speed(&s, 10, 1290 * MS), 0);
+    assert_int_equal(safety_on_speed(&s, 10, NULL, 1290 * MS), 0);
     o = look(&s, 1290);
     assert_drive(&o, 0.1, 0.1, SAFETY_COMMAND);
     o = look(&s, 1300);
     assert_drive(&o, 0, 0, SAFETY_DEADMAN);
     /* And a setting alone starts nothing. */
-    assert_int_equal(safety_on_speed(&s, 100, 1400 * MS), 0);
+    assert_int_equal(safety_on_speed(&s, 100, NULL, 1400 * MS), 0);
     o = look(&s, 1400);
     assert_drive(&o, 0, 0, SAFETY_DEADMAN);
 }
@@ -123,15 +124,15 @@ static void link_loss_ends_at_once(void **state)
 
     (void)state;
     start(&s);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1000 * MS);
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1000 * MS);
     safety_on_link(&s, false, 1001 * MS);
     o = look(&s, 1001);
     assert_drive(&o, 0, 0, SAFETY_LINK);
-    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1002 * MS), SAFETY_REFUSED_LINK);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1002 * MS), SAFETY_REFUSED_LINK);
     safety_on_link(&s, true, 1003 * MS);
     o = look(&s, 1003);
     assert_drive(&o, 0, 0, SAFETY_LINK);
-    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1004 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1004 * MS), SAFETY_APPLIED);
 }
 
 static void halt_is_for_ever(void **state)
@@ -141,13 +142,13 @@ static void halt_is_for_ever(void **state)
 
     (void)state;
     start(&s);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1000 * MS);
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1000 * MS);
     safety_on_halt(&s, 1001 * MS);
     o = look(&s, 1001);
     assert_drive(&o, 0, 0, SAFETY_STOP);
-    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1002 * MS), SAFETY_REFUSED_STOP);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1002 * MS), SAFETY_REFUSED_STOP);
     safety_on_link(&s, true, 1003 * MS);
-    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1004 * MS), SAFETY_REFUSED_STOP);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1004 * MS), SAFETY_REFUSED_STOP);
 }
 
 static void watchdog_ends_what_a_hung_loop_left(void **state)
@@ -157,7 +158,7 @@ static void watchdog_ends_what_a_hung_loop_left(void **state)
 
     (void)state;
     start(&s);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1000 * MS);
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1000 * MS);
     assert_true(safety_deadline(&s) == 1200 * MS);
     safety_tick(&s, 1199 * MS, &o);
     assert_drive(&o, 1, 1, SAFETY_COMMAND);
@@ -166,7 +167,7 @@ static void watchdog_ends_what_a_hung_loop_left(void **state)
     /* The loop comes back: nothing moves until someone says so. */
     o = look(&s, 1250);
     assert_drive(&o, 0, 0, SAFETY_WATCHDOG);
-    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 0.5, 1251 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 0.5, NULL, 1251 * MS), SAFETY_APPLIED);
     o = look(&s, 1252);
     assert_drive(&o, 0.5, 0.5, SAFETY_COMMAND);
 }
@@ -178,7 +179,7 @@ static void a_late_sign_of_life_hides_nothing(void **state)
 
     (void)state;
     start(&s);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 1000 * MS);
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 1000 * MS);
     o = look(&s, 1250); /* alive, but 250 ms after the last sign */
     assert_drive(&o, 0, 0, SAFETY_WATCHDOG);
 }
@@ -192,13 +193,13 @@ static void refuses_what_is_no_command(void **state)
     (void)state;
     start(&s);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, bad[i], 0, 1000 * MS), SAFETY_REFUSED_RANGE);
-        assert_int_equal(safety_on_motion(&s, SAFETY_CAMERA, 0, bad[i], 1000 * MS), SAFETY_REFUSED_RANGE);
+        assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, bad[i], 0, NULL, 1000 * MS), SAFETY_REFUSED_RANGE);
+        assert_int_equal(safety_on_motion(&s, SAFETY_CAMERA, 0, bad[i], NULL, 1000 * MS), SAFETY_REFUSED_RANGE);
     }
-    assert_int_equal(safety_on_speed(&s, 0, 1000 * MS), -1);
-    assert_int_equal(safety_on_speed(&s, 101, 1000 * MS), -1);
-    assert_int_equal(safety_on_brightness(&s, 0, 1000 * MS), -1);
-    assert_int_equal(safety_on_brightness(&s, 101, 1000 * MS), -1);
+    assert_int_equal(safety_on_speed(&s, 0, NULL, 1000 * MS), SAFETY_REFUSED_RANGE);
+    assert_int_equal(safety_on_speed(&s, 101, NULL, 1000 * MS), SAFETY_REFUSED_RANGE);
+    assert_int_equal(safety_on_brightness(&s, 0, NULL, 1000 * MS), SAFETY_REFUSED_RANGE);
+    assert_int_equal(safety_on_brightness(&s, 101, NULL, 1000 * MS), SAFETY_REFUSED_RANGE);
     o = look(&s, 1000);
     assert_drive(&o, 0, 0, SAFETY_START);
     assert_int_equal(o.speed, 100);
@@ -212,7 +213,7 @@ static void time_that_goes_back_is_taken_for_the_last(void **state)
     (void)state;
     start(&s);
     look(&s, 1100);
-    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, 900 * MS); /* read its clock, then waited for the lock */
+    safety_on_motion(&s, SAFETY_DRIVE, 0, 1, NULL, 900 * MS); /* read its clock, then waited for the lock */
     assert_true(safety_deadline(&s) == 1300 * MS);
     o = look(&s, 1150);
     assert_drive(&o, 1, 1, SAFETY_COMMAND);
@@ -251,10 +252,10 @@ static void do_something(struct safety *s, struct witness *w, int64_t now)
         w->moved[SAFETY_DRIVE] = w->moved[SAFETY_CAMERA] = INT64_MIN / 2;
         break;
     case 1:
-        safety_on_speed(s, (int)(next() % 120), now);
+        safety_on_speed(s, (int)(next() % 120), NULL, now);
         break;
     case 2:
-        safety_on_brightness(s, (int)(next() % 120), now);
+        safety_on_brightness(s, (int)(next() % 120), NULL, now);
         break;
     case 3:
         if (next() % 2000 == 0) {
@@ -267,7 +268,7 @@ static void do_something(struct safety *s, struct witness *w, int64_t now)
     case 6:
     case 7:
     case 8:
-        if (safety_on_motion(s, axis, axis_value(), axis_value(), now) == SAFETY_APPLIED) {
+        if (safety_on_motion(s, axis, axis_value(), axis_value(), NULL, now) == SAFETY_APPLIED) {
             assert_true(w->link && !w->halted);
             w->moved[axis] = now;
             w->alive = now;
