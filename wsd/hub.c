@@ -19,6 +19,7 @@ struct hub *hub_create(const struct conf *conf, struct metrics *metrics)
         return NULL;
     h->conf = conf;
     h->metrics = metrics;
+    h->random = (uint64_t)clock_wall_us() ^ (uint64_t)clock_mono_ns();
     h->presence = presence_create();
     if (h->presence == NULL) {
         free(h);
@@ -38,6 +39,7 @@ void hub_destroy(struct hub *h)
     if (h == NULL)
         return;
     presence_destroy(h->presence);
+    hub_destroy_states(h);
     free(h);
 }
 
@@ -62,6 +64,15 @@ static struct frame *presence_frame(const char *device_id, enum presence_change 
     return w.overflow ? NULL : frame_create(w.buf, w.len);
 }
 
+static void tell_presence(struct hub *h, struct session *s, struct frame *f, const char *device_id,
+                          enum presence_change change)
+{
+    struct outq_item item = {.frame = f, .lane = OUTQ_CONTROL};
+    hub_push(h, s, &item);
+    if (change != PRESENCE_WENT)
+        hub_send_control_state(h, s, device_id);
+}
+
 /* A change, to those that have been told of the robot; the others will find it in their list, or will not. */
 static void tell_change(void *ctx, const char *device_id, enum presence_change change, uint64_t serial)
 {
@@ -71,8 +82,8 @@ static void tell_change(void *ctx, const char *device_id, enum presence_change c
     if (f == NULL)
         return;
     DL_FOREACH (h->websites, s) {
-        if (serial <= s->listed_to)
-            hub_push(h, s, OUTQ_CONTROL, f, 0, 0);
+        if (serial <= s->listed_to && hub_watches(s, device_id))
+            tell_presence(h, s, f, device_id, change);
     }
     frame_unref(f);
 }
@@ -80,19 +91,23 @@ static void tell_change(void *ctx, const char *device_id, enum presence_change c
 static void tell_listed(void *ctx, const char *device_id, enum presence_change change, uint64_t serial)
 {
     struct hub *h = ctx;
-    struct frame *f = presence_frame(device_id, change);
+    struct frame *f = hub_watches(h->told, device_id) ? presence_frame(device_id, change) : NULL;
     (void)serial;
     if (f == NULL)
         return;
-    hub_push(h, h->told, OUTQ_CONTROL, f, 0, 0);
+    tell_presence(h, h->told, f, device_id, change);
     frame_unref(f);
 }
 
 /* The list of who is online may be longer than a queue: a part now, the next when that has been sent. */
 void hub_drained(struct hub *h, struct session *s)
 {
-    if (s->from != MSG_FROM_WEBSITE || s->listed_to == PRESENCE_ALL || !presence_synced(h->presence) || h->told != NULL)
+    if (s->from != MSG_FROM_WEBSITE || !presence_synced(h->presence) || h->told != NULL)
         return;
+    if (s->listed_to == PRESENCE_ALL) {
+        hub_list_states(h, s);
+        return;
+    }
     h->told = s;
     s->listed_to = presence_list(h->presence, s->listed_to, LIST_PART, tell_listed, h);
     h->told = NULL;
@@ -123,7 +138,7 @@ static void on_snapshot(void *ctx, uint64_t seq, const struct presence_entry *en
 
 /* --- robots -------------------------------------------------------------------------------- */
 
-static struct robot *find_robot(struct hub *h, const char *device_id)
+struct robot *hub_find_robot(struct hub *h, const char *device_id)
 {
     struct robot *r;
     HASH_FIND_STR(h->robots, device_id, r);
@@ -146,6 +161,7 @@ static void greet_robot(struct hub *h, struct robot *r)
 static void part(struct hub *h, struct robot *r)
 {
     bus_forget(h->bus, r->session);
+    hub_robot_end(h, r);
     r->session->robot = NULL;
     r->session = NULL;
 }
@@ -192,6 +208,7 @@ static void on_attached(void *ctx, void *owner, enum bus_attach result, uint64_t
         r->conn = conn;
         r->entered = true;
         greet_robot(h, r);
+        hub_report(h, r);
         break;
     case BUS_ATTACH_OLDER:
         give_up_robot(h, r);
@@ -225,7 +242,7 @@ static void attach(struct hub *h, struct robot *r)
 
 static int open_robot(struct hub *h, struct session *s, const char *device_id)
 {
-    struct robot *r = find_robot(h, device_id);
+    struct robot *r = hub_find_robot(h, device_id);
     if (r != NULL) {
         replace_session(h, r);
     } else {
@@ -236,7 +253,7 @@ static int open_robot(struct hub *h, struct session *s, const char *device_id)
         snprintf(r->name, sizeof(r->name), "%s", device_id);
         HASH_ADD_STR(h->robots, id, r);
     }
-    r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
+    hub_robot_begin(r);
     r->session = s;
     s->robot = r;
     attach(h, r);
@@ -267,7 +284,7 @@ void hub_tick(struct hub *h)
 static void on_kick(void *ctx, const char *device_id, uint64_t conn)
 {
     struct hub *h = ctx;
-    struct robot *r = find_robot(h, device_id);
+    struct robot *r = hub_find_robot(h, device_id);
     if (r == NULL || r->conn >= conn)
         return;
     if (r->attaching && r->conn == 0) {
@@ -283,6 +300,10 @@ static void on_state(void *ctx, bool up)
 {
     struct hub *h = ctx;
     if (up) {
+        h->states_round++;
+        hub_latch_pending(h);
+        for (const struct robot *r = h->robots; r != NULL; r = r->hh.next)
+            hub_report(h, r);
         attach_all(h);
     } else {
         h->metrics->redis_lost_total++;
@@ -297,31 +318,21 @@ static void on_upstream(void *ctx, enum bus_kind kind, const char *device_id, co
 {
     static const enum outq_lane lanes[] = {OUTQ_TELEMETRY, OUTQ_CONTROL, OUTQ_VIDEO, OUTQ_TELEMETRY};
     uint32_t key = kind == BUS_STATUS ? 0 : outq_key(device_id, strlen(device_id));
-    hub_broadcast(ctx, lanes[kind], key, json, len);
-}
-
-static void on_order(void *ctx, const struct bus_order *o)
-{
-    struct hub *h = ctx;
-    struct robot *r = find_robot(h, o->device_id);
-    struct relay_route route = relay_command_route(&h->conf->wsd, o->type);
-    if (r == NULL || r->session == NULL)
-        return;
-    int64_t left_ms = o->left_ms > route.ttl_ms ? route.ttl_ms : o->left_ms;
-    struct frame *f = left_ms >= 0 ? frame_create(o->json, o->len) : NULL;
-    if (f == NULL) {
-        h->metrics->commands_expired_total++;
-        return;
-    }
-    hub_push(h, r->session, route.lane, f, route.key, clock_mono_ms() + left_ms);
-    h->metrics->commands_forwarded_total++;
-    frame_unref(f);
+    if (kind == BUS_HEARTBEAT)
+        hub_pass_heartbeat(ctx, device_id, json, len);
+    else
+        hub_broadcast(ctx, lanes[kind], key, device_id, json, len);
 }
 
 const struct bus_handlers hub_bus_handlers = {
     .state = on_state,
     .upstream = on_upstream,
-    .order = on_order,
+    .order = hub_on_order,
+    .wanted = hub_on_wanted,
+    .receipt = hub_on_receipt,
+    .stop_state = hub_on_stop_state,
+    .control_state = hub_on_control_state,
+    .states = hub_on_states,
     .presence = on_presence,
     .snapshot = on_snapshot,
     .kick = on_kick,
@@ -329,6 +340,24 @@ const struct bus_handlers hub_bus_handlers = {
 };
 
 /* --- sessions ------------------------------------------------------------------------------ */
+
+/* -1: out of memory. */
+static int watch_from_start(struct hub *h, struct session *s, const char *list)
+{
+    char ids[MSG_WATCH_MAX][MSG_DEVICE_ID_MAX + 1];
+    const char *pointers[MSG_WATCH_MAX];
+    size_t n = 0;
+    while (*list != '\0' && n < MSG_WATCH_MAX) {
+        size_t len = strcspn(list, ",");
+        snprintf(ids[n], sizeof(ids[n]), "%.*s", (int)len, list);
+        pointers[n] = ids[n];
+        n++;
+        list += len + (list[len] == ',');
+    }
+    if (n == 0)
+        return 0;
+    return hub_operator(h, s) != NULL ? operator_watch(s->op, pointers, n) : -1;
+}
 
 static void open_website(struct hub *h, struct session *s)
 {
@@ -345,12 +374,14 @@ static void open_website(struct hub *h, struct session *s)
         hub_send_relay_status(h, s, false);
 }
 
-int hub_opened(struct hub *h, struct session *s, const char *device_id)
+int hub_opened(struct hub *h, struct session *s, const char *device_id, const char *watch)
 {
     h->metrics->connections_total++;
     s->from = device_id ? MSG_FROM_ROBOT : MSG_FROM_WEBSITE;
     if (device_id != NULL)
         return open_robot(h, s, device_id);
+    if (watch_from_start(h, s, watch) != 0)
+        return -1;
     open_website(h, s);
     return 0;
 }
@@ -362,6 +393,7 @@ void hub_closed(struct hub *h, struct session *s)
         if (--h->n_websites == 0)
             bus_listen_upstream(h->bus, false);
         bus_forget(h->bus, s);
+        hub_end_operator(h, s);
         return;
     }
     struct robot *r = s->robot;

@@ -1,4 +1,8 @@
-/* The hub's insides, for its three files only: hub.c (who is here), hub_message.c (what peers say), hub_send.c. */
+/*
+ * The hub's insides, for its own files only: hub.c (who is here), hub_message.c (what peers say), hub_command.c (what
+ * websites command), hub_control.c (who may), hub_robot.c (what robots get and answer), hub_state.c (who is stopped,
+ * who has control), hub_send.c.
+ */
 #ifndef TELERELAY_HUB_INTERNAL_H
 #define TELERELAY_HUB_INTERNAL_H
 
@@ -6,10 +10,15 @@
 
 #include "common/jsonw.h"
 #include "common/msg.h"
+#include "wsd/operator.h"
+#include "wsd/receipts.h"
 
 #include <uthash.h>
 
-#define SMALL_TEXT 2048u /* any message that is neither telemetry nor video nor a long status */
+#define SMALL_TEXT        2048u /* any message that is neither telemetry nor video nor a long status */
+#define PENDING_STOPS     64
+#define HEARTBEATS_MS     10000 /* another relay gets a robot's heartbeats for this long after it wanted them */
+#define INTEREST_EVERY_MS 4000  /* between two calls for the heartbeats of a robot that is watched */
 
 struct robot {
     char id[MSG_DEVICE_ID_MAX + 1];
@@ -19,8 +28,23 @@ struct robot {
     bool attaching;              /* the bus has been asked for a number */
     bool entered;                /* the bus has said that it is online */
     struct session *session;
+
+    /* of the present connection */
+    bool answers;                   /* it knows receipts and stop: it has sent such a message */
+    bool stopped;                   /* it has been told to stop, or says that it is: no motion goes out */
+    int64_t stop_seq;               /* of the last stop or re-arm that it was told; 0: none */
+    bool said;                      /* the next three hold what it last said about itself */
+    bool said_stopped;              /* whether it is stopped */
+    int64_t said_seq;               /* by which stop or re-arm; < 0: it did not say */
+    char said_by[MSG_NAME_MAX + 1]; /* by whom */
+    int64_t hb;                     /* its newest heartbeat, < 0: none yet */
+    int64_t wanted_ms;              /* monotonic, when another relay last wanted its heartbeats; 0: never */
+    uint64_t driver;                /* number of the website here whose motion came last; 0: one elsewhere */
+    struct receipts waiting;        /* orders that it has not answered */
     UT_hash_handle hh;
 };
+
+struct device_state; /* hub_state.c */
 
 struct hub {
     const struct conf *conf;
@@ -33,19 +57,74 @@ struct hub {
     unsigned n_websites;
     struct session *told; /* whom a list is being told */
     bool leaving;         /* this relay ends */
+
+    struct operator* operators; /* list */
+    struct operator* by_number; /* the same, by number */
+    uint64_t last_number;       /* given to an operator */
+    uint64_t random;            /* for the names of guests */
+    int64_t wanted_ms;          /* monotonic, when heartbeats of watched robots were last asked for */
+
+    struct device_state *states; /* who is stopped or held, as all relays have been told */
+    uint64_t last_serial;        /* given to one of them */
+    uint64_t states_round;       /* times that the bus came back */
+
+    struct pending_stop {
+        char device_id[MSG_DEVICE_ID_MAX + 1]; /* "": all */
+        char by[MSG_NAME_MAX + 1];
+    } pending[PENDING_STOPS]; /* stops that could not be latched since the bus was down */
+    unsigned n_pending;
 };
 
+/* hub.c */
+struct robot *hub_find_robot(struct hub *h, const char *device_id); /* NULL: not here */
+
+/* hub_send.c */
 /* Queue a frame, and count what the queue did with it. */
-void hub_push(struct hub *h, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
-              int64_t deadline_ms);
+enum outq_result hub_push(struct hub *h, struct session *s, const struct outq_item *item);
 void hub_send_text(struct hub *h, struct session *s, const struct jsonw *w); /* one message to one peer */
-/* One message, framed once, to every website. */
-void hub_broadcast(struct hub *h, enum outq_lane lane, uint32_t key, const char *text, size_t len);
+/* One message, framed once, to every website that may want it. device_id NULL: it is about no robot. */
+void hub_broadcast(struct hub *h, enum outq_lane lane, uint32_t key, const char *device_id, const char *text,
+                   size_t len);
+bool hub_watches(const struct session *s, const char *device_id);
 void hub_send_fault(struct hub *h, struct session *s, const struct msg_fault *fault);
 /* text NULL: the code's own; type, id: NULL or "" where unknown. */
 void hub_send_error(struct hub *h, struct session *s, enum msg_code code, const char *text, const char *type,
                     const char *id);
 void hub_send_ack(struct hub *h, struct session *s, const struct msg_ack *ack);
 void hub_send_relay_status(struct hub *h, struct session *s, bool up); /* s NULL: to every website */
+
+/* hub_command.c: websites */
+struct operator* hub_operator(struct hub *h, struct session *s); /* made when there is none; NULL: out of memory */
+void hub_end_operator(struct hub *h, struct session *s);         /* the website goes */
+void hub_forward(struct hub *h, struct session *s, const struct msg *m);
+void hub_stop(struct hub *h, struct session *s, const struct msg *m);
+void hub_latch_pending(struct hub *h); /* the bus is back */
+void hub_on_receipt(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len);
+
+/* hub_control.c */
+void hub_control(struct hub *h, struct session *s, const struct msg *m);
+void hub_release_all(struct hub *h, struct operator* op);
+void hub_keep_leases(struct hub *h, struct operator* op, int64_t now);
+
+/* hub_robot.c */
+void hub_on_order(void *ctx, const struct bus_order *o);
+void hub_on_wanted(void *ctx, const char *device_id);
+void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o); /* stop and re-arm */
+void hub_zero(struct hub *h, struct robot *r, enum msg_type type);          /* a zero that does not come from the bus */
+void hub_robot_begin(struct robot *r);                                      /* a new connection */
+void hub_robot_end(struct hub *h, struct robot *r);                         /* it goes: nothing more will be answered */
+void hub_robot_says(struct hub *h, struct session *s, const struct msg *m); /* heartbeat, ack, stop_state */
+void hub_report(struct hub *h, const struct robot *r);                      /* what it said about itself, to the bus */
+void hub_pass_heartbeat(struct hub *h, const char *device_id, const char *json, size_t len);
+
+/* hub_state.c */
+void hub_on_stop_state(void *ctx, const struct bus_stop_state *state);
+void hub_on_control_state(void *ctx, const struct bus_control_state *state);
+void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops,
+                   const struct bus_control_state *controls, size_t n_controls);
+void hub_list_states(struct hub *h, struct session *s); /* some more of who is stopped, to a website */
+void hub_send_control_state(struct hub *h, struct session *s, const char *device_id); /* exclusive mode only */
+bool hub_is_stopped(struct hub *h, const char *device_id);
+void hub_destroy_states(struct hub *h);
 
 #endif

@@ -13,70 +13,9 @@
 
 #define UPDATE_MAX 8192u /* telemetry_update with every metric at its longest */
 
-/* --- messages of websites ------------------------------------------------------------------ */
-
-/* What an ack or error needs once the bus has answered. */
-struct sent_command {
-    bool addressed;
-    char type[33];
-    char id[MSG_COMMAND_ID_MAX + 1];
-    char text[96];
-};
-
-static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
-{
-    struct hub *h = ctx;
-    struct sent_command *c = token;
-    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_EXPIRED)
-        h->metrics->commands_expired_total++;
-    else if (robots == 0)
-        h->metrics->commands_no_robot_total++;
-    if (owner == NULL) {
-        /* The website is gone; nobody to tell. */
-    } else if (result == BUS_SENT_EXPIRED) {
-        hub_send_error(h, owner, MSG_EXPIRED, "the command waited too long and was dropped", c->type, c->id);
-    } else if (result == BUS_SENT_UNKNOWN) {
-        hub_send_error(h, owner, MSG_EXPIRED,
-                       "Redis was lost before it answered; the command is dropped when it is too old", c->type, c->id);
-    } else if (c->addressed && robots == 0) {
-        hub_send_error(h, owner, MSG_NO_ROBOT, NULL, c->type, c->id);
-    } else {
-        struct msg_ack ack = {c->type, c->id[0] ? c->id : NULL, c->text, robots, false, clock_wall_us()};
-        hub_send_ack(h, owner, &ack);
-    }
-    free(c);
-}
-
-static void forward_command(struct hub *h, struct session *s, const struct msg *m)
-{
-    char buf[SMALL_TEXT];
-    struct jsonw w;
-    struct sent_command *c = calloc(1, sizeof(*c));
-    jsonw_init(&w, buf, sizeof(buf));
-    msg_put_command(&w, m, clock_wall_us());
-    if (c == NULL || w.overflow) {
-        free(c);
-        hub_send_error(h, s, MSG_NO_ROBOT, "out of memory; the command was not sent", m->type_name, m->id);
-        return;
-    }
-    int n = snprintf(c->text, sizeof(c->text), "Command received: ");
-    msg_describe(c->text + n, sizeof(c->text) - (size_t)n, m);
-    snprintf(c->type, sizeof(c->type), "%s", m->type_name);
-    snprintf(c->id, sizeof(c->id), "%s", m->id ? m->id : "");
-    c->addressed = m->device_id != NULL;
-    struct bus_command command = {.device_id = m->device_id,
-                                  .type = m->type,
-                                  .ttl_ms = relay_command_route(&h->conf->wsd, m->type).ttl_ms,
-                                  .json = w.buf,
-                                  .len = w.len};
-    if (bus_send(h->bus, &command, s, c, on_command_sent) != 0) {
-        free(c);
-        hub_send_error(h, s, MSG_NO_ROBOT,
-                       bus_up(h->bus) ? "this relay has too much under way; the command was not sent"
-                                      : "this relay has lost Redis; the command was not sent",
-                       m->type_name, m->id);
-    }
-}
+/* Stops per second, and at once, that one website may send whatever else it sends. */
+#define STOP_RATE  10
+#define STOP_BURST 20
 
 /* --- messages of robots -------------------------------------------------------------------- */
 
@@ -114,7 +53,7 @@ static void on_stored(void *ctx, void *owner, struct bus_sample *sample, int64_t
     bus_publish(h->bus, BUS_TELEMETRY, p->device_id, p->text, p->len);
     if (s != NULL) {
         struct msg_ack ack = {"telemetry", p->id[0] ? p->id : NULL, "Telemetry data received and saved", -1,
-                              false, clock_wall_us()};
+                              false,       clock_wall_us()};
         hub_send_ack(h, s, &ack);
     }
     free(p);
@@ -172,6 +111,14 @@ static void publish_status(struct hub *h, struct session *s, const struct msg *m
     if (w.overflow || bus_publish(h->bus, BUS_STATUS, s->robot->id, w.buf, w.len) != 0)
         hub_send_error(h, s, MSG_NOT_STORED, "this relay has lost Redis; the status was not passed on", m->type_name,
                        m->id);
+    char members[UPDATE_MAX];
+    jsonw_init(&w, members, sizeof(members));
+    jsonw_lit(&w, "\"kind\":\"status\"");
+    jsonw_kv_str(&w, "device_id", s->robot->id);
+    jsonw_kv_str(&w, "status", m->status);
+    jsonw_kv_str(&w, "message", m->message);
+    if (!w.overflow)
+        bus_event(h->bus, w.buf, w.len);
 }
 
 static void publish_video(struct hub *h, struct session *s, const struct msg *m)
@@ -193,17 +140,23 @@ static void publish_video(struct hub *h, struct session *s, const struct msg *m)
 
 /* --- what peers say ------------------------------------------------------------------------ */
 
-static uint8_t motion_bit(enum msg_type type)
+/* A stop has a limit of its own, and a zero that ends a motion which was accepted has none. */
+static bool is_exempt(struct hub *h, struct session *s, const struct msg *m)
 {
-    return (uint8_t)(type == MSG_CAMERA_MOVE ? 2 : 1);
+    if (m == NULL)
+        return false;
+    if (m->type == MSG_STOP)
+        return hub_operator(h, s) != NULL &&
+               limit_take(&s->op->stop_limit, STOP_RATE, STOP_BURST, clock_mono_ms()) == LIMIT_OK;
+    return s->op != NULL && relay_is_zero_motion(m) && motions_ended_by(&s->op->motions, m->device_id, m->type);
 }
 
-/* True when the message may be handled. A motion that stops always may: it ends a motion that was accepted. */
+/* True when the message may be handled. */
 static bool within_limit(struct hub *h, struct session *s, const struct msg *m, const struct msg_fault *fault)
 {
     const struct conf_wsd *conf = &h->conf->wsd;
     bool robot = s->from == MSG_FROM_ROBOT;
-    if (m != NULL && relay_is_zero_motion(m) && (s->moving & motion_bit(m->type)) != 0)
+    if (is_exempt(h, s, m))
         return true;
     enum limit_verdict verdict = limit_take(&s->limit, robot ? conf->robot_rate : conf->website_rate,
                                             robot ? conf->robot_burst : conf->website_burst, clock_mono_ms());
@@ -236,8 +189,35 @@ void hub_bad_message(struct hub *h, struct session *s, enum msg_code code, const
         refuse(h, s, &fault);
 }
 
+static void send_pong(struct hub *h, struct session *s, const char *id)
+{
+    char buf[SMALL_TEXT];
+    struct jsonw w;
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_pong(&w, id, clock_wall_us());
+    hub_send_text(h, s, &w);
+}
+
+static void watch(struct hub *h, struct session *s, const struct msg *m)
+{
+    const char *ids[MSG_WATCH_MAX];
+    struct msg_ack a = {m->type_name, m->id, "Watching", -1, false, clock_wall_us()};
+    for (size_t i = 0; i < m->n_device_ids; i++)
+        ids[i] = msg_device_id_at(m, i);
+    if (hub_operator(h, s) == NULL || operator_watch(s->op, ids, m->n_device_ids) != 0) {
+        hub_send_error(h, s, MSG_NOT_ALLOWED, "out of memory", m->type_name, m->id);
+        return;
+    }
+    hub_send_ack(h, s, &a);
+    s->listed_to = s->states_to = 0; /* who of them is online, is told anew */
+    h->wanted_ms = 0;
+    hub_drained(h, s);
+}
+
 static void handle(struct hub *h, struct session *s, const struct msg *m)
 {
+    if (s->op != NULL)
+        s->op->said_ms = clock_mono_ms();
     switch (m->type) {
     case MSG_TELEMETRY:
         store_telemetry(h, s, m);
@@ -248,12 +228,27 @@ static void handle(struct hub *h, struct session *s, const struct msg *m)
     case MSG_VIDEO_FRAME:
         publish_video(h, s, m);
         break;
+    case MSG_HEARTBEAT:
+    case MSG_ACK:
+    case MSG_STOP_STATE:
+        hub_robot_says(h, s, m);
+        break;
+    case MSG_STOP:
+    case MSG_REARM:
+        hub_stop(h, s, m);
+        break;
+    case MSG_CONTROL_ACQUIRE:
+    case MSG_CONTROL_RELEASE:
+        hub_control(h, s, m);
+        break;
+    case MSG_WATCH:
+        watch(h, s, m);
+        break;
+    case MSG_PING:
+        send_pong(h, s, m->id);
+        break;
     default: /* the decoder lets nothing else through */
-        if (relay_is_zero_motion(m))
-            s->moving &= (uint8_t)~motion_bit(m->type);
-        else if (msg_is_move(m->type))
-            s->moving |= motion_bit(m->type);
-        forward_command(h, s, m);
+        hub_forward(h, s, m);
     }
 }
 

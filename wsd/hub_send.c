@@ -19,31 +19,41 @@ static void count_push(struct hub *h, enum outq_lane lane, enum outq_result resu
         h->metrics->telemetry_thinned_total++;
 }
 
-void hub_push(struct hub *h, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms)
+enum outq_result hub_push(struct hub *h, struct session *s, const struct outq_item *item)
 {
-    count_push(h, lane, ws_push(h->ws, s, lane, f, key, deadline_ms));
+    enum outq_result result = ws_push(h->ws, s, item);
+    count_push(h, item->lane, result);
+    return result;
 }
 
 void hub_send_text(struct hub *h, struct session *s, const struct jsonw *w)
 {
-    struct frame *f = w->overflow ? NULL : frame_create(w->buf, w->len);
-    if (f == NULL) {
+    struct outq_item item = {.frame = w->overflow ? NULL : frame_create(w->buf, w->len), .lane = OUTQ_CONTROL};
+    if (item.frame == NULL) {
         h->metrics->queue_refused_total++;
         return;
     }
-    hub_push(h, s, OUTQ_CONTROL, f, 0, 0);
-    frame_unref(f);
+    hub_push(h, s, &item);
+    frame_unref(item.frame);
 }
 
-void hub_broadcast(struct hub *h, enum outq_lane lane, uint32_t key, const char *text, size_t len)
+bool hub_watches(const struct session *s, const char *device_id)
 {
-    struct frame *f = h->websites ? frame_create(text, len) : NULL;
+    return s->op == NULL || device_id == NULL || operator_watches(s->op, device_id);
+}
+
+void hub_broadcast(struct hub *h, enum outq_lane lane, uint32_t key, const char *device_id, const char *text,
+                   size_t len)
+{
+    struct outq_item item = {.frame = h->websites ? frame_create(text, len) : NULL, .key = key, .lane = lane};
     struct session *s;
-    if (f == NULL)
+    if (item.frame == NULL)
         return;
-    DL_FOREACH (h->websites, s)
-        hub_push(h, s, lane, f, key, 0);
-    frame_unref(f);
+    DL_FOREACH (h->websites, s) {
+        if (hub_watches(s, device_id))
+            hub_push(h, s, &item);
+    }
+    frame_unref(item.frame);
 }
 
 void hub_send_fault(struct hub *h, struct session *s, const struct msg_fault *fault)
@@ -83,5 +93,5 @@ void hub_send_relay_status(struct hub *h, struct session *s, bool up)
     if (s != NULL)
         hub_send_text(h, s, &w);
     else if (!w.overflow)
-        hub_broadcast(h, OUTQ_CONTROL, 0, w.buf, w.len);
+        hub_broadcast(h, OUTQ_CONTROL, 0, NULL, w.buf, w.len);
 }

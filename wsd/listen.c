@@ -1,6 +1,8 @@
 #include "wsd/listen.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,7 +12,8 @@
 #include <unistd.h>
 
 #define FILES_MAX    1000000u
-#define RESERVED_FDS 64u /* beside connections: log, Redis, listening, loop */
+#define SEND_BUFFER  32768 /* bytes in the kernel per connection: a blocked peer holds little */
+#define RESERVED_FDS 64u   /* beside connections: log, Redis, listening, loop */
 
 int listen_claim_path(const char *path, char *why, size_t why_cap)
 {
@@ -52,4 +55,13 @@ unsigned listen_connection_limit(const struct conf *conf)
     files.rlim_cur = limit + RESERVED_FDS;
     setrlimit(RLIMIT_NOFILE, &files);
     return limit;
+}
+
+void listen_tune(int fd, bool tcp, const struct conf *conf)
+{
+    int size = SEND_BUFFER;
+    unsigned timeout_ms = (unsigned)conf->wsd.hangup_s * 1000u;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    if (tcp)
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }

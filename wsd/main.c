@@ -68,6 +68,14 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
     bus_put_metrics(d->bus, text, len);
 }
 
+static void on_watch(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct daemon *d = w->data;
+    hub_watch(d->hub);
+}
+
 static void on_drain_check(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)revents;
@@ -89,20 +97,22 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 static void run(struct daemon *d)
 {
     ev_signal term, interrupt, hup;
-    ev_timer second, drain;
+    ev_timer second, drain, watch;
     ev_prepare prepare;
     ev_signal_init(&term, on_terminate, SIGTERM);
     ev_signal_init(&interrupt, on_terminate, SIGINT);
     ev_signal_init(&hup, on_reload, SIGHUP);
     ev_timer_init(&second, on_second, 0.5, 1.);
     ev_timer_init(&drain, on_drain_check, 0.05, 0.05);
+    ev_timer_init(&watch, on_watch, HUB_WATCH_MS / 1000., HUB_WATCH_MS / 1000.);
     ev_prepare_init(&prepare, on_prepare);
-    term.data = interrupt.data = hup.data = second.data = drain.data = prepare.data = d;
+    term.data = interrupt.data = hup.data = second.data = drain.data = watch.data = prepare.data = d;
     ev_signal_start(d->loop, &term);
     ev_signal_start(d->loop, &interrupt);
     ev_signal_start(d->loop, &hup);
     ev_timer_start(d->loop, &second);
     ev_timer_start(d->loop, &drain);
+    ev_timer_start(d->loop, &watch);
     ev_prepare_start(d->loop, &prepare);
     ev_run(d->loop, 0);
     ev_signal_stop(d->loop, &term);
@@ -110,6 +120,7 @@ static void run(struct daemon *d)
     ev_signal_stop(d->loop, &hup);
     ev_timer_stop(d->loop, &second);
     ev_timer_stop(d->loop, &drain);
+    ev_timer_stop(d->loop, &watch);
     ev_prepare_stop(d->loop, &prepare);
 }
 

@@ -17,6 +17,12 @@
     X(commands_expired_total, "Commands dropped since their time to live had passed")                                  \
     X(commands_replaced_total, "Unsent moves that a newer one replaced")                                               \
     X(commands_no_robot_total, "Commands that found no robot")                                                         \
+    X(commands_applied_total, "Commands that a robot here says it has applied")                                        \
+    X(commands_rejected_total, "Commands that a robot here has rejected")                                              \
+    X(commands_stale_total, "Commands that a robot here has refused as too old")                                       \
+    X(commands_refused_total, "Commands refused since the robot is stopped or somebody else has control")              \
+    X(commands_duplicate_total, "Commands with an id that their website had used within a minute")                     \
+    X(deadman_stops_total, "Robots stopped since the website that drove them fell silent or went")                     \
     X(samples_stored_total, "Telemetry samples stored")                                                                \
     X(samples_refused_total, "Telemetry samples that could not be stored")                                             \
     X(telemetry_thinned_total, "Telemetry messages dropped for slow websites")                                         \

@@ -8,13 +8,6 @@
 #define KEEP_CAP  16u /* a larger array is freed once the queue has drained */
 #define MAX_ITEMS 4096u
 
-struct outq_item {
-    struct frame *frame;
-    int64_t deadline_ms;
-    uint32_t key;
-    uint8_t lane;
-};
-
 static bool counted(const struct outq_item *it)
 {
     return it->lane != OUTQ_VIDEO;
@@ -39,6 +32,14 @@ static void drop(struct outq *q, unsigned i)
     q->count--;
 }
 
+static void give_up(struct outq *q, unsigned i, enum outq_drop why, const struct outq_observer *observer)
+{
+    uint64_t token = at(q, i)->token;
+    drop(q, i);
+    if (token != 0 && observer != NULL)
+        observer->dropped(observer->ctx, token, why);
+}
+
 static int reserve(struct outq *q)
 {
     if (q->head + q->count < q->cap)
@@ -60,7 +61,7 @@ static int reserve(struct outq *q)
 }
 
 /* The first unsent item from `from` on that a new one with this key makes obsolete, or -1. */
-static int find_obsolete(struct outq *q, unsigned from, uint8_t lane, uint32_t key)
+static int find_obsolete(struct outq *q, unsigned from, enum outq_lane lane, uint32_t key)
 {
     for (unsigned i = from; i < q->count; i++) {
         if (at(q, i)->lane == lane && at(q, i)->key == key)
@@ -69,11 +70,11 @@ static int find_obsolete(struct outq *q, unsigned from, uint8_t lane, uint32_t k
     return -1;
 }
 
-static bool drop_oldest(struct outq *q, enum outq_lane lane)
+static bool drop_oldest(struct outq *q, enum outq_lane lane, const struct outq_observer *observer)
 {
     for (unsigned i = 0; i < q->count; i++) {
         if (at(q, i)->lane == lane) {
-            drop(q, i);
+            give_up(q, i, OUTQ_NO_ROOM, observer);
             return true;
         }
     }
@@ -86,13 +87,15 @@ static bool fits(const struct outq *q, size_t len, size_t limit)
 }
 
 /* Makes room for `len` bytes of `lane` at the cost of what is less urgent. */
-static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t limit, bool *thinned)
+static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t limit, bool *thinned,
+                      const struct outq_observer *observer)
 {
     while (!fits(q, len, limit)) {
-        if (drop_oldest(q, OUTQ_TELEMETRY)) {
+        if (drop_oldest(q, OUTQ_TELEMETRY, observer)) {
             *thinned = true;
-        } else if (lane == OUTQ_STOP && (drop_oldest(q, OUTQ_CONTROL) || drop_oldest(q, OUTQ_COMMAND) ||
-                                         (q->count >= MAX_ITEMS && drop_oldest(q, OUTQ_VIDEO)))) {
+        } else if (lane == OUTQ_STOP &&
+                   (drop_oldest(q, OUTQ_CONTROL, observer) || drop_oldest(q, OUTQ_COMMAND, observer) ||
+                    (q->count >= MAX_ITEMS && drop_oldest(q, OUTQ_VIDEO, observer)))) {
             *thinned = true;
         } else {
             return lane == OUTQ_STOP;
@@ -105,24 +108,27 @@ static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t li
  * The new one takes the place of the oldest with its key; any others go, lest old news follow new. False when
  * there is none, or no longer: it had to go since the new one is longer and has to make room first.
  */
-static bool replace(struct outq *q, const struct outq_item *item, size_t limit)
+static bool replace(struct outq *q, const struct outq_item *item, size_t limit, const struct outq_observer *observer)
 {
     int i = find_obsolete(q, 0, item->lane, item->key);
     if (i < 0)
         return false;
     for (int later; (later = find_obsolete(q, (unsigned)i + 1, item->lane, item->key)) >= 0;)
-        drop(q, (unsigned)later);
+        give_up(q, (unsigned)later, OUTQ_SUPERSEDED, observer);
     struct outq_item *it = at(q, (unsigned)i);
     uint32_t len = item->frame->len, old_len = it->frame->len;
     if (counted(it) && len > old_len && q->bytes - old_len + len > limit) {
-        drop(q, (unsigned)i);
+        give_up(q, (unsigned)i, OUTQ_SUPERSEDED, observer);
         return false;
     }
+    uint64_t token = it->token;
     if (counted(it))
         q->bytes += len - old_len;
     frame_unref(it->frame);
     frame_ref(item->frame);
     *it = *item;
+    if (token != 0 && observer != NULL)
+        observer->dropped(observer->ctx, token, OUTQ_SUPERSEDED);
     return true;
 }
 
@@ -138,20 +144,19 @@ static void insert(struct outq *q, const struct outq_item *item)
         q->bytes += item->frame->len;
 }
 
-enum outq_result outq_push(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms,
-                           bool slow, size_t limit)
+enum outq_result outq_push(struct outq *q, const struct outq_item *item, bool slow, size_t limit,
+                           const struct outq_observer *observer)
 {
-    struct outq_item item = {.frame = f, .deadline_ms = deadline_ms, .key = key, .lane = (uint8_t)lane};
-    bool latest_wins = key != 0 && (lane != OUTQ_TELEMETRY || slow);
-    if (latest_wins && replace(q, &item, limit))
+    bool latest_wins = item->key != 0 && (item->lane != OUTQ_TELEMETRY || slow);
+    if (latest_wins && replace(q, item, limit, observer))
         return OUTQ_REPLACED;
     bool thinned = false;
-    if (lane != OUTQ_VIDEO && !make_room(q, lane, f->len, limit, &thinned))
+    if (item->lane != OUTQ_VIDEO && !make_room(q, item->lane, item->frame->len, limit, &thinned, observer))
         return OUTQ_REFUSED;
     if (reserve(q) != 0)
         return OUTQ_REFUSED;
-    frame_ref(f);
-    insert(q, &item);
+    frame_ref(item->frame);
+    insert(q, item);
     return thinned ? OUTQ_THINNED : OUTQ_QUEUED;
 }
 
@@ -167,12 +172,19 @@ static void after_drain(struct outq *q)
     }
 }
 
-static void drop_expired(struct outq *q, int64_t now_ms, struct outq_counts *counts)
+unsigned outq_expire(struct outq *q, int64_t now_ms, const struct outq_observer *observer)
 {
-    while (q->count > 0 && at(q, 0)->deadline_ms != 0 && at(q, 0)->deadline_ms < now_ms) {
-        counts->expired[at(q, 0)->lane]++;
-        drop(q, 0);
+    unsigned dropped = 0;
+    for (unsigned i = 0; i < q->count && at(q, i)->lane <= OUTQ_COMMAND;) {
+        if (at(q, i)->deadline_ms != 0 && at(q, i)->deadline_ms < now_ms) {
+            give_up(q, i, OUTQ_LATE, observer);
+            dropped++;
+        } else {
+            i++;
+        }
     }
+    after_drain(q);
+    return dropped;
 }
 
 /* The next fragment of a message that is too long for one piece. */
@@ -191,8 +203,7 @@ static size_t take_segment(struct outq *q, const uint8_t **bytes, struct frame *
     return n;
 }
 
-size_t outq_take(struct outq *q, int64_t now_ms, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold,
-                 struct outq_counts *counts)
+size_t outq_take(struct outq *q, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold)
 {
     assert(cap >= FRAME_SEGMENT);
     *hold = NULL;
@@ -200,10 +211,7 @@ size_t outq_take(struct outq *q, int64_t now_ms, uint8_t *buf, size_t cap, const
     if (q->partial != NULL)
         return take_segment(q, bytes, hold);
     size_t n = 0;
-    for (;;) {
-        drop_expired(q, now_ms, counts);
-        if (q->count == 0)
-            break;
+    while (q->count > 0) {
         struct frame *f = at(q, 0)->frame;
         if (n > 0 && n + f->len > cap)
             break;
@@ -219,6 +227,45 @@ size_t outq_take(struct outq *q, int64_t now_ms, uint8_t *buf, size_t cap, const
         drop(q, 0);
     }
     after_drain(q);
+    return n;
+}
+
+/* Bytes in front of a short message. */
+static size_t head_of(const struct frame *f)
+{
+    return f->bytes[1] == 126 ? 4 : 2;
+}
+
+size_t outq_take_batch(struct outq *q, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold)
+{
+    if (q->partial != NULL || q->count < 2 || at(q, 0)->frame->len > FRAME_SEGMENT)
+        return outq_take(q, buf, cap, bytes, hold);
+    size_t n =
+        4; /* of a frame of 126 to 65535 bytes; a shorter one may say it that way, but must not (RFC 6455, 5.2) */
+    *hold = NULL;
+    *bytes = buf;
+    while (q->count > 0) {
+        const struct frame *f = at(q, 0)->frame;
+        size_t len = f->len - head_of(f);
+        if (f->len > FRAME_SEGMENT || n + (n > 4) + len > cap)
+            break;
+        if (n > 4)
+            buf[n++] = '\n';
+        memcpy(buf + n, f->bytes + head_of(f), len);
+        n += len;
+        drop(q, 0);
+    }
+    after_drain(q);
+    buf[0] = 0x81;
+    if (n - 4 < 126) {
+        buf[2] = 0x81;
+        buf[3] = (uint8_t)(n - 4);
+        *bytes = buf + 2;
+        return n - 2;
+    }
+    buf[1] = 126;
+    buf[2] = (uint8_t)((n - 4) >> 8);
+    buf[3] = (uint8_t)((n - 4) & 0xff);
     return n;
 }
 

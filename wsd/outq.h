@@ -9,7 +9,7 @@
  *   telemetry  first in, first out while the peer keeps up; latest wins per key when it is slow
  *   video      latest wins per key; does not count towards the limit, since frames are shared
  *
- * An item past its deadline is dropped when its turn comes, never delivered late.
+ * An item past its deadline is dropped by outq_expire, never delivered late.
  */
 #ifndef TELERELAY_OUTQ_H
 #define TELERELAY_OUTQ_H
@@ -29,7 +29,20 @@ enum outq_result {
     OUTQ_REFUSED   /* dropped: no room, or out of memory */
 };
 
-struct outq_item;
+struct outq_item {
+    struct frame *frame;
+    int64_t deadline_ms; /* on the clock of outq_expire's now_ms; 0 for none */
+    uint64_t token;      /* not 0: who queues it wants to know when it is not sent */
+    uint32_t key;        /* not 0: a newer one may replace it */
+    enum outq_lane lane;
+};
+
+/* Told of each item with a token that is dropped, from inside outq_push and outq_expire; not by outq_clear. */
+enum outq_drop { OUTQ_SUPERSEDED, OUTQ_LATE, OUTQ_NO_ROOM };
+struct outq_observer {
+    void (*dropped)(void *ctx, uint64_t token, enum outq_drop why);
+    void *ctx;
+};
 
 /* All zero is an empty queue. */
 struct outq {
@@ -42,25 +55,30 @@ struct outq {
     uint32_t partial_at;     /* bytes of it that are sent */
 };
 
-struct outq_counts {
-    uint32_t expired[OUTQ_LANES]; /* dropped since their deadline had passed */
-};
-
 /*
- * Takes its own reference to `f`. key 0: never replaced. slow: the peer does not keep up, so that
- * telemetry replaces older telemetry of the same key. limit: bytes that may wait, without video.
- * deadline_ms: on the clock of outq_take's now_ms; 0 for none.
+ * Takes its own reference to the frame. slow: the peer does not keep up, so that telemetry replaces older telemetry of
+ * the same key. limit: bytes that may wait, without video. observer: may be NULL; not told of `item` itself when that
+ * is refused.
  */
-enum outq_result outq_push(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, int64_t deadline_ms,
-                           bool slow, size_t limit);
+enum outq_result outq_push(struct outq *q, const struct outq_item *item, bool slow, size_t limit,
+                           const struct outq_observer *observer);
+
+/* Drops what is past its deadline; call it before outq_take. Only stop and command lane have deadlines. Returns how
+ * many. */
+unsigned outq_expire(struct outq *q, int64_t now_ms, const struct outq_observer *observer);
 
 /*
  * The next bytes to write, most urgent first: whole messages joined, or one fragment of a long
  * one. *bytes points into `buf`, or into a frame that *hold keeps alive (release with frame_unref
  * after the write). Returns their number, 0 when the queue is empty. cap must be ≥ FRAME_SEGMENT.
  */
-size_t outq_take(struct outq *q, int64_t now_ms, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold,
-                 struct outq_counts *counts);
+size_t outq_take(struct outq *q, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold);
+
+/*
+ * The same for a peer that takes several messages in one WebSocket frame, separated by newlines: as many as fit `cap`
+ * make one frame. Long messages go alone.
+ */
+size_t outq_take_batch(struct outq *q, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold);
 
 bool outq_empty(const struct outq *q);
 

@@ -2,14 +2,15 @@
 
 #include <string.h>
 
-struct relay_route relay_command_route(const struct conf_wsd *conf, enum msg_type type)
+uint32_t relay_command_key(enum msg_type type)
 {
-    struct relay_route route = {.lane = OUTQ_COMMAND, .ttl_ms = conf->setting_ttl_ms};
-    if (msg_is_move(type)) {
-        route.key = (uint32_t)type;
-        route.ttl_ms = conf->move_ttl_ms;
-    }
-    return route;
+    return msg_is_move(type) ? (uint32_t)type : 0;
+}
+
+int relay_command_ttl(const struct conf_wsd *conf, const struct msg *m)
+{
+    int most = msg_is_move(m->type) ? conf->move_ttl_ms : conf->setting_ttl_ms;
+    return m->ttl_ms > 0 && m->ttl_ms < most ? m->ttl_ms : most;
 }
 
 size_t relay_message_max(const struct conf_wsd *conf, enum msg_sender from)

@@ -13,14 +13,11 @@
 /* A robot's clock may be this far ahead of ours before its time stamps count as wrong. */
 #define RELAY_AHEAD_MS 2000
 
-struct relay_route {
-    enum outq_lane lane;
-    uint32_t key; /* not 0: a newer one replaces an unsent older one */
-    int ttl_ms;
-};
+/* How a command travels to a robot: a key that is not 0 lets a newer one replace an unsent older one. */
+uint32_t relay_command_key(enum msg_type type);
 
-/* How a command travels to a robot. */
-struct relay_route relay_command_route(const struct conf_wsd *conf, enum msg_type type);
+/* How long a command is worth delivering, ms. Its sender may only shorten that. */
+int relay_command_ttl(const struct conf_wsd *conf, const struct msg *m);
 
 /* The largest message, in bytes, that this sender may send at all. */
 size_t relay_message_max(const struct conf_wsd *conf, enum msg_sender from);

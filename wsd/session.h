@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 struct lws;
-struct robot; /* hub.c */
+struct robot;    /* hub_internal.h */
+struct operator; /* operator.h */
 
 /* Close codes of our own (RFC 6455, 7.4.2: 4000–4999 are private) and those of the standard that we use. */
 enum session_close {
@@ -31,13 +32,16 @@ struct session {
     /* the hub's */
     struct session *prev, *next; /* websites */
     uint64_t listed_to;          /* website: the serial of the last robot it was told of (presence.h) */
+    uint64_t states_to;          /* website: the serial of the last stop state it was told of (hub_state.c) */
+    struct operator* op;         /* website: NULL until it does more than look on */
     bool greeted;                /* robot */
-    uint8_t moving;              /* a bit per kind of motion: the last one it sent was not zero */
     struct limit limit;
 
     /* ws.c's */
     struct outq q;
     bool opened;           /* the hub knows it */
+    bool batch;            /* takes several messages in one frame */
+    bool gathering;        /* on the list of those whose telemetry waits for more of it */
     bool dirty;            /* on the list of those with something to send */
     bool watched;          /* on the list of those with a deadline */
     bool ended;            /* being closed: nothing from it counts any more */
@@ -47,6 +51,7 @@ struct session {
     uint32_t rx_len, rx_cap;
     char *rx; /* a message that came in pieces */
     struct session *dirty_prev, *dirty_next;
+    struct session *gather_prev, *gather_next;
     struct session *watch_prev, *watch_next;
     struct session *life_prev, *life_next; /* all sessions, the one to look at next first */
     int64_t look_ms;                       /* when to see whether it is alive */

@@ -4,30 +4,29 @@
 #include "common/log.h"
 #include "wsd/hub.h"
 #include "wsd/listen.h"
+#include "wsd/query.h"
 #include "wsd/relay.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <libwebsockets.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
-#define SEND_BUFFER 32768 /* bytes in the kernel per connection: a blocked peer holds little */
-#define RX_BUFFER   256   /* bytes per connection; longer messages come in pieces, which are joined */
-#define SLOW_MS     100   /* behind for longer: telemetry is thinned to the latest */
-#define CLOSE_MS    2000  /* for the peer to take the close frame */
+#define RX_BUFFER   256  /* bytes per connection; longer messages come in pieces, which are joined */
+#define SLOW_MS     100  /* behind for longer: telemetry is thinned to the latest */
+#define CLOSE_MS    2000 /* for the peer to take the close frame */
 #define TICK_S      0.1
 #define STOPPED_MS  500  /* between two ticks: it was this process that stood still, not its peers */
 #define HEADER_MAX  4096 /* bytes of all headers of a request */
 #define HANDSHAKE_S 5
-#define LOOK_MS     500 /* between two looks whether a peer is alive */
+#define GATHER_S    0.025 /* telemetry to peers that take batches waits this long at most */
+#define LOOK_MS     500   /* between two looks whether a peer is alive */
 
 struct ws {
     struct ev_loop *loop;
@@ -35,27 +34,32 @@ struct ws {
     struct metrics *metrics;
     struct hub *hub;
     struct lws_context *lws;
-    struct session *dirty;   /* with something to send before the loop blocks */
-    struct session *watched; /* with a deadline */
-    struct session *life;    /* all, in the order in which to see whether they are alive */
-    unsigned connections;    /* of any state, upgraded or not */
+    struct session *gathering; /* whose telemetry is sent at the next tick of `gather_tick` */
+    struct session *dirty;     /* with something to send before the loop blocks */
+    struct session *watched;   /* with a deadline */
+    struct session *life;      /* all, in the order in which to see whether they are alive */
+    unsigned connections;      /* of any state, upgraded or not */
     unsigned max_connections;
     bool draining;
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" when TCP */
     ev_timer tick;
-    int64_t ticked_ms; /* monotonic */
-    struct outq_counts expired;
+    ev_timer gather_tick;
+    int64_t ticked_ms;             /* monotonic */
     uint8_t gather[FRAME_SEGMENT]; /* messages joined for one write */
 };
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 
+#define PROTOCOL(text)                                                                                                 \
+    {                                                                                                                  \
+        .name = (text), .callback = callback, .per_session_data_size = sizeof(struct session),                         \
+        .rx_buffer_size = RX_BUFFER, .tx_packet_size = FRAME_SEGMENT                                                   \
+    }
+
+enum { PLAIN, BATCH };
 static const struct lws_protocols protocols[] = {
-    {.name = "telerelay",
-     .callback = callback,
-     .per_session_data_size = sizeof(struct session),
-     .rx_buffer_size = RX_BUFFER,
-     .tx_packet_size = FRAME_SEGMENT},
+    [PLAIN] = PROTOCOL("telerelay"),
+    [BATCH] = PROTOCOL("telerelay.batch"),
     {.name = NULL},
 };
 
@@ -85,8 +89,22 @@ static void mark_dirty(struct ws *w, struct session *s)
     DL_APPEND2(w->dirty, s, dirty_prev, dirty_next);
 }
 
+/* Who takes batches gets telemetry at the pace of a screen, unless something more urgent goes out anyway. */
+static void mark_gathering(struct ws *w, struct session *s)
+{
+    if (s->gathering)
+        return;
+    s->gathering = true;
+    DL_APPEND2(w->gathering, s, gather_prev, gather_next);
+    if (!ev_is_active(&w->gather_tick))
+        ev_timer_start(w->loop, &w->gather_tick);
+}
+
 static void unmark(struct ws *w, struct session *s)
 {
+    if (s->gathering)
+        DL_DELETE2(w->gathering, s, gather_prev, gather_next);
+    s->gathering = false;
     if (s->dirty)
         DL_DELETE2(w->dirty, s, dirty_prev, dirty_next);
     s->dirty = false;
@@ -134,10 +152,30 @@ static int send_close(struct session *s, unsigned code)
     return lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0 ? -1 : 0;
 }
 
+static void on_dropped(void *ctx, uint64_t token, enum outq_drop why)
+{
+    struct session *s = ctx;
+    struct ws *w = lws_context_user(lws_get_context(s->wsi));
+    hub_dropped(w->hub, s, token, why);
+}
+
+static struct outq_observer observer(struct session *s)
+{
+    return (struct outq_observer){on_dropped, s};
+}
+
+/* What is too old goes, and its senders are told; also while the peer takes nothing. */
+static void expire(struct ws *w, struct session *s, int64_t now)
+{
+    struct outq_observer o = observer(s);
+    w->metrics->commands_expired_total += outq_expire(&s->q, now, &o);
+}
+
 /* Sends what the socket takes. -1 when the connection is dead. */
 static int flush_session(struct ws *w, struct session *s)
 {
     int64_t now = clock_mono_ms();
+    expire(w, s, now);
     while (!outq_empty(&s->q)) {
         const uint8_t *bytes;
         struct frame *hold;
@@ -145,9 +183,10 @@ static int flush_session(struct ws *w, struct session *s)
             set_behind(w, s, now);
             return 0;
         }
-        size_t n = outq_take(&s->q, now, w->gather, sizeof(w->gather), &bytes, &hold, &w->expired);
+        size_t n = s->batch ? outq_take_batch(&s->q, w->gather, sizeof(w->gather), &bytes, &hold)
+                            : outq_take(&s->q, w->gather, sizeof(w->gather), &bytes, &hold);
         /* The bytes are framed already; with this kind libwebsockets sends them as they are. */
-        int rc = n ? lws_write(s->wsi, (unsigned char *)(uintptr_t)bytes, n, LWS_WRITE_HTTP) : 0;
+        int rc = lws_write(s->wsi, (unsigned char *)(uintptr_t)bytes, n, LWS_WRITE_HTTP);
         frame_unref(hold);
         if (rc < 0)
             return -1;
@@ -173,8 +212,6 @@ void ws_flush(struct ws *w)
 {
     while (w->dirty != NULL)
         flush_or_kill(w, w->dirty);
-    w->metrics->commands_expired_total += w->expired.expired[OUTQ_COMMAND];
-    memset(&w->expired, 0, sizeof(w->expired));
 }
 
 /* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
@@ -190,20 +227,22 @@ static void close_blocked(struct ws *w, struct session *s)
         kill_soon(w, s);
 }
 
-enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
-                         int64_t deadline_ms)
+enum outq_result ws_push(struct ws *w, struct session *s, const struct outq_item *item)
 {
     if (s->ended)
         return OUTQ_QUEUED; /* it goes; nothing is owed to it */
     size_t limit = (size_t)w->conf->wsd.queue_bytes;
-    if (s->behind_since_ms == 0 && lane != OUTQ_VIDEO && s->q.bytes + f->len > limit / 2) {
+    if (s->behind_since_ms == 0 && item->lane != OUTQ_VIDEO && s->q.bytes + item->frame->len > limit / 2) {
         /* A burst within one turn of the loop: the peer may well take it, so do not drop what it could get. */
         flush_or_kill(w, s);
     }
     bool slow = s->behind_since_ms != 0 && (s->q.bytes > limit / 2 || clock_mono_ms() - s->behind_since_ms > SLOW_MS);
-    enum outq_result result = outq_push(&s->q, lane, f, key, deadline_ms, slow, limit);
-    if (result == OUTQ_REFUSED && lane == OUTQ_CONTROL)
+    struct outq_observer o = observer(s);
+    enum outq_result result = outq_push(&s->q, item, slow, limit, &o);
+    if (result == OUTQ_REFUSED && item->lane == OUTQ_CONTROL)
         close_blocked(w, s); /* better no connection than one that is silent about what happened */
+    else if (s->batch && item->lane >= OUTQ_TELEMETRY)
+        mark_gathering(w, s);
     else
         mark_dirty(w, s);
     return result;
@@ -305,28 +344,13 @@ static void look_at_all(struct ws *w, int64_t now)
 
 /* --- opening and closing ------------------------------------------------------------------- */
 
-enum request_kind { REQUEST_BAD, REQUEST_WEBSITE, REQUEST_ROBOT };
-
-/* Reads the query. device_id holds MSG_DEVICE_ID_MAX + 1 bytes. */
-static enum request_kind read_query(struct lws *wsi, char *device_id)
+static void read_query(struct lws *wsi, struct query *q)
 {
-    static const char name[] = "device_id=";
-    const size_t name_len = sizeof(name) - 1;
     char arg[HEADER_MAX];
     int n;
-    for (int i = 0; (n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
-        size_t len = (size_t)n;
-        if (len == name_len - 1 && memcmp(arg, name, len) == 0)
-            return REQUEST_BAD;
-        if (len < name_len || memcmp(arg, name, name_len) != 0)
-            continue;
-        if (!msg_device_id_valid(arg + name_len, len - name_len))
-            return REQUEST_BAD;
-        memcpy(device_id, arg + name_len, len - name_len);
-        device_id[len - name_len] = '\0';
-        return REQUEST_ROBOT;
-    }
-    return REQUEST_WEBSITE;
+    *q = (struct query){.kind = QUERY_WEBSITE};
+    for (int i = 0; (n = lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++)
+        query_add(q, arg, (size_t)n);
 }
 
 static int refuse(struct ws *w, struct lws *wsi, unsigned status, const char *text)
@@ -338,7 +362,7 @@ static int refuse(struct ws *w, struct lws *wsi, unsigned status, const char *te
 /* 0: go on; 1: refused with a status; -1: hang up. */
 static int on_upgrade(struct ws *w, struct lws *wsi)
 {
-    char device_id[MSG_DEVICE_ID_MAX + 1];
+    struct query query;
     char path[32];
     /* libwebsockets would also speak HTTP/2 here, and WebSocket within. */
     int n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_UPGRADE);
@@ -347,8 +371,11 @@ static int on_upgrade(struct ws *w, struct lws *wsi)
     n = lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI);
     if (n <= 0 || !relay_path_valid(path, (size_t)n))
         return refuse(w, wsi, HTTP_STATUS_NOT_FOUND, NULL);
-    if (read_query(wsi, device_id) == REQUEST_BAD)
+    read_query(wsi, &query);
+    if (query.kind == QUERY_BAD_ID)
         return refuse(w, wsi, HTTP_STATUS_BAD_REQUEST, "device_id must be 1 to 64 letters, digits, '_', '.' or '-'");
+    if (query.kind == QUERY_BAD_WATCH)
+        return refuse(w, wsi, HTTP_STATUS_BAD_REQUEST, "watch must be at most 64 device ids with commas between them");
     if (w->draining)
         return refuse(w, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "this relay is shutting down");
     return 0;
@@ -356,22 +383,18 @@ static int on_upgrade(struct ws *w, struct lws *wsi)
 
 static int on_established(struct ws *w, struct lws *wsi, struct session *s)
 {
-    char device_id[MSG_DEVICE_ID_MAX + 1];
-    int size = SEND_BUFFER;
-    unsigned timeout_ms = (unsigned)w->conf->wsd.hangup_s * 1000u;
-    int fd = lws_get_socket_fd(wsi);
+    struct query query;
     memset(s, 0, sizeof(*s));
     s->wsi = wsi;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    if (w->unix_path[0] == '\0')
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-    enum request_kind kind = read_query(wsi, device_id);
-    if (kind == REQUEST_BAD)
+    listen_tune(lws_get_socket_fd(wsi), w->unix_path[0] == '\0', w->conf);
+    read_query(wsi, &query);
+    if (query.kind == QUERY_BAD_ID || query.kind == QUERY_BAD_WATCH)
         return -1;
     s->opened = true;
+    s->batch = strcmp(lws_get_protocol(wsi)->name, protocols[BATCH].name) == 0;
     s->heard_ms = clock_mono_ms();
     look_later(w, s, s->heard_ms);
-    return hub_opened(w->hub, s, kind == REQUEST_ROBOT ? device_id : NULL);
+    return hub_opened(w->hub, s, query.kind == QUERY_ROBOT ? query.device_id : NULL, query.watch);
 }
 
 static void on_closed(struct ws *w, struct session *s)
@@ -452,6 +475,8 @@ static void check_deadlines(struct ws *w, struct session *s, int64_t now)
         close_blocked(w, s);
     } else if (s->rx_since_ms == 0 && s->behind_since_ms == 0) {
         unwatch(w, s);
+    } else {
+        expire(w, s, now);
     }
 }
 
@@ -472,6 +497,15 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     /* libwebsockets leaves its timer at the first deadline that it knew, be it 30 s away, when an earlier
      * one comes up (pings, handshakes). It looks at all of them when it is woken. */
     lws_cancel_service(w->lws);
+}
+
+static void on_gathered(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct ws *w = timer->data;
+    while (w->gathering != NULL)
+        flush_or_kill(w, w->gathering);
 }
 
 /* --- start and end ------------------------------------------------------------------------- */
@@ -533,6 +567,8 @@ struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metri
     }
     ev_timer_init(&w->tick, on_tick, TICK_S, TICK_S);
     w->tick.data = w;
+    ev_timer_init(&w->gather_tick, on_gathered, GATHER_S, 0.);
+    w->gather_tick.data = w;
     ev_set_priority(&w->tick, EV_MINPRI); /* what has arrived comes before what is overdue */
     ev_timer_start(loop, &w->tick);
     return w;
@@ -543,6 +579,7 @@ void ws_destroy(struct ws *w)
     if (w == NULL)
         return;
     ev_timer_stop(w->loop, &w->tick);
+    ev_timer_stop(w->loop, &w->gather_tick);
     lws_context_destroy(w->lws);
     if (w->unix_path[0] != '\0')
         unlink(w->unix_path);

@@ -17,9 +17,9 @@ struct ws *ws_create(struct ev_loop *loop, const struct conf *conf, struct metri
                      size_t why_cap);
 void ws_destroy(struct ws *w); /* takes NULL; closes what is left */
 
-/* Queues a frame (takes its own reference). It is sent before the loop blocks. */
-enum outq_result ws_push(struct ws *w, struct session *s, enum outq_lane lane, struct frame *f, uint32_t key,
-                         int64_t deadline_ms);
+/* Queues a frame (takes its own reference). It is sent before the loop blocks. deadline_ms: of clock_mono_ms. Items
+ * with a token that are dropped unsent while the session lives are told to hub_dropped. */
+enum outq_result ws_push(struct ws *w, struct session *s, const struct outq_item *item);
 
 /* Nothing from the peer counts from now on; it is closed with `code` once what is queued is sent. */
 void ws_close(struct ws *w, struct session *s, enum session_close code);

@@ -192,7 +192,7 @@ describe('stack: refusals', () => {
 
     it('says what is not available yet', async () => {
         await refused({ AUTH: 'required' }, /AUTH=required is not available yet/);
-        await refused({ CONTROL: 'exclusive' }, /CONTROL=exclusive is not available yet/);
+        await refused({ CONTROL: 'nobody' }, /CONTROL=nobody: allowed is shared or exclusive/);
     });
 
     it('says what a setting may be', async () => {

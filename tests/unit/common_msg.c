@@ -232,10 +232,10 @@ static void encoders_answers(void **state)
                           .now_us = T_US};
     msg_put_ack(fresh(), &ack);
     written_as("relay_ack_command.json");
-    ack = (struct msg_ack){"set", "c-2", "Command received: Speed set to 60%", 0, T_US};
+    ack = (struct msg_ack){"set", "c-2", "Command received: Speed set to 60%", 0, false, T_US};
     msg_put_ack(fresh(), &ack);
     written_as("relay_ack_command_id.json");
-    ack = (struct msg_ack){"telemetry", NULL, "Telemetry data received and saved", -1, T_US};
+    ack = (struct msg_ack){"telemetry", NULL, "Telemetry data received and saved", -1, false, T_US};
     msg_put_ack(fresh(), &ack);
     written_as("relay_ack_telemetry.json");
     struct msg_fault fault = {.code = MSG_INVALID_JSON};

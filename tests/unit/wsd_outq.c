@@ -28,11 +28,18 @@ static struct frame *make(const char *name, size_t len)
     return f;
 }
 
+static enum outq_result push_frame(struct outq *q, enum outq_lane lane, struct frame *f, uint32_t key, size_t limit)
+{
+    struct outq_item item = {.frame = f, .key = key, .lane = lane};
+    return outq_push(q, &item, FAST, limit, NULL);
+}
+
 static enum outq_result put_at(struct outq *q, enum outq_lane lane, const char *name, size_t len, uint32_t key,
                                int64_t deadline, bool slow)
 {
     struct frame *f = make(name, len);
-    enum outq_result result = outq_push(q, lane, f, key, deadline, slow, LIMIT);
+    struct outq_item item = {.frame = f, .deadline_ms = deadline, .key = key, .lane = lane};
+    enum outq_result result = outq_push(q, &item, slow, LIMIT, NULL);
     frame_unref(f);
     return result;
 }
@@ -43,14 +50,15 @@ static enum outq_result put(struct outq *q, enum outq_lane lane, const char *nam
 }
 
 /* Takes all that waits; returns the first letters of the messages, in order. */
-static const char *drain_at(struct outq *q, int64_t now, struct outq_counts *counts)
+static const char *drain_at(struct outq *q, int64_t now, unsigned *expired)
 {
     static char names[8192];
     uint8_t buf[FRAME_SEGMENT];
     const uint8_t *bytes;
     struct frame *hold;
     size_t n, count = 0;
-    while ((n = outq_take(q, now, buf, sizeof(buf), &bytes, &hold, counts)) > 0) {
+    *expired += outq_expire(q, now, NULL);
+    while ((n = outq_take(q, buf, sizeof(buf), &bytes, &hold)) > 0) {
         for (size_t at = 0; at < n;) {
             size_t header = bytes[at + 1] == 126 ? 4 : 2;
             size_t len = bytes[at + 1] == 126 ? (size_t)bytes[at + 2] << 8 | bytes[at + 3] : bytes[at + 1];
@@ -68,8 +76,8 @@ static const char *drain_at(struct outq *q, int64_t now, struct outq_counts *cou
 
 static const char *drain(struct outq *q)
 {
-    struct outq_counts counts = {0};
-    return drain_at(q, 1, &counts);
+    unsigned expired = 0;
+    return drain_at(q, 1, &expired);
 }
 
 static void lanes_in_order(void **state)
@@ -117,13 +125,13 @@ static void latest_move_brings_its_deadline(void **state)
 {
     (void)state;
     struct outq q = {0};
-    struct outq_counts counts = {0};
+    unsigned expired = 0;
     put_at(&q, OUTQ_COMMAND, "a", 0, 1, 100, FAST);
     put_at(&q, OUTQ_COMMAND, "A", 0, 1, 200, FAST);
     put_at(&q, OUTQ_COMMAND, "b", 0, 2, 200, FAST);
     put_at(&q, OUTQ_COMMAND, "B", 0, 2, 100, FAST);
-    assert_string_equal(drain_at(&q, 150, &counts), "A");
-    assert_int_equal(counts.expired[OUTQ_COMMAND], 1);
+    assert_string_equal(drain_at(&q, 150, &expired), "A");
+    assert_int_equal(expired, 1);
     outq_clear(&q);
 }
 
@@ -192,8 +200,7 @@ static void limit_to_the_byte(void **state)
     struct outq q = {0};
     struct frame *f = make("a", 1000);
     for (size_t limit = f->len - 1; limit <= f->len; limit++) {
-        assert_int_equal(outq_push(&q, OUTQ_CONTROL, f, 0, 0, FAST, limit),
-                         limit < f->len ? OUTQ_REFUSED : OUTQ_QUEUED);
+        assert_int_equal(push_frame(&q, OUTQ_CONTROL, f, 0, limit), limit < f->len ? OUTQ_REFUSED : OUTQ_QUEUED);
     }
     assert_int_equal(q.bytes, f->len);
     outq_clear(&q);
@@ -246,10 +253,10 @@ static void many_items(void **state)
     for (size_t i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
         struct outq q = {0};
         size_t n = 0;
-        while (n < 100000 && outq_push(&q, lanes[i], f, 0, 0, FAST, 1u << 30) == OUTQ_QUEUED)
+        while (n < 100000 && push_frame(&q, lanes[i], f, 0, 1u << 30) == OUTQ_QUEUED)
             n++;
         assert_true(n >= 4096 && n < 100000);
-        assert_int_not_equal(outq_push(&q, OUTQ_STOP, stop, 0, 0, FAST, 1u << 30), OUTQ_REFUSED);
+        assert_int_not_equal(push_frame(&q, OUTQ_STOP, stop, 0, 1u << 30), OUTQ_REFUSED);
         assert_int_equal(drain(&q)[0], 's');
         outq_clear(&q);
     }
@@ -263,19 +270,17 @@ static void never_late(void **state)
 {
     (void)state;
     struct outq q = {0};
-    struct outq_counts counts = {0};
+    unsigned expired = 0;
     put_at(&q, OUTQ_COMMAND, "a", 0, 0, 100, FAST);
     put_at(&q, OUTQ_COMMAND, "b", 0, 0, 0, FAST); /* no deadline */
     put_at(&q, OUTQ_COMMAND, "c", 0, 0, 99, FAST);
     put_at(&q, OUTQ_COMMAND, "d", 0, 0, 101, FAST);
-    put_at(&q, OUTQ_VIDEO, "v", 0, 1, 50, FAST);
-    assert_string_equal(drain_at(&q, 100, &counts), "abd"); /* at its deadline it is still in time */
-    assert_int_equal(counts.expired[OUTQ_COMMAND], 1);
-    assert_int_equal(counts.expired[OUTQ_VIDEO], 1);
+    assert_string_equal(drain_at(&q, 100, &expired), "abd"); /* at its deadline it is still in time */
+    assert_int_equal(expired, 1);
     put_at(&q, OUTQ_COMMAND, "e", 0, 0, 100, FAST);
     put_at(&q, OUTQ_COMMAND, "f", 0, 0, 100, FAST);
-    assert_string_equal(drain_at(&q, 101, &counts), "");
-    assert_int_equal(counts.expired[OUTQ_COMMAND], 3);
+    assert_string_equal(drain_at(&q, 101, &expired), "");
+    assert_int_equal(expired, 3);
     outq_clear(&q);
 }
 
@@ -284,18 +289,17 @@ static void long_message_is_not_interrupted(void **state)
 {
     (void)state;
     struct outq q = {0};
-    struct outq_counts counts = {0};
     uint8_t buf[FRAME_SEGMENT];
     const uint8_t *bytes;
     struct frame *hold;
     struct frame *v = make("v", 3 * FRAME_SEGMENT - 20);
-    outq_push(&q, OUTQ_VIDEO, v, 1, 0, FAST, LIMIT);
+    push_frame(&q, OUTQ_VIDEO, v, 1, LIMIT);
     put(&q, OUTQ_TELEMETRY, "t", 0, FAST);
-    size_t n = outq_take(&q, 1, buf, sizeof(buf), &bytes, &hold, &counts);
+    size_t n = outq_take(&q, buf, sizeof(buf), &bytes, &hold);
     assert_int_equal(n, 3);
     frame_unref(hold);
     for (size_t at = 0; at < v->len; at += n) {
-        n = outq_take(&q, 1, buf, sizeof(buf), &bytes, &hold, &counts);
+        n = outq_take(&q, buf, sizeof(buf), &bytes, &hold);
         assert_true(n > 0 && n <= FRAME_SEGMENT);
         assert_ptr_equal(hold, v); /* without a copy */
         assert_memory_equal(bytes, v->bytes + at, n);
@@ -313,14 +317,13 @@ static void cleared_in_the_middle(void **state)
 {
     (void)state;
     struct outq q = {0};
-    struct outq_counts counts = {0};
     uint8_t buf[FRAME_SEGMENT];
     const uint8_t *bytes;
     struct frame *hold;
     struct frame *v = make("v", 3 * FRAME_SEGMENT);
-    outq_push(&q, OUTQ_VIDEO, v, 1, 0, FAST, LIMIT);
+    push_frame(&q, OUTQ_VIDEO, v, 1, LIMIT);
     put(&q, OUTQ_VIDEO, "w", 2, FAST);
-    assert_int_equal(outq_take(&q, 1, buf, sizeof(buf), &bytes, &hold, &counts), FRAME_SEGMENT);
+    assert_int_equal(outq_take(&q, buf, sizeof(buf), &bytes, &hold), FRAME_SEGMENT);
     outq_clear(&q);
     assert_true(outq_empty(&q));
     assert_memory_equal(bytes, v->bytes, FRAME_SEGMENT); /* `hold` keeps it */
@@ -338,16 +341,15 @@ static void joined(void **state)
 {
     (void)state;
     struct outq q = {0};
-    struct outq_counts counts = {0};
     uint8_t buf[FRAME_SEGMENT];
     const uint8_t *bytes;
     struct frame *hold;
     struct frame *f = make("a", 1000);
     size_t per_write = FRAME_SEGMENT / f->len;
     for (size_t i = 0; i < 2 * per_write; i++)
-        outq_push(&q, OUTQ_CONTROL, f, 0, 0, FAST, LIMIT);
+        push_frame(&q, OUTQ_CONTROL, f, 0, LIMIT);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(outq_take(&q, 1, buf, sizeof(buf), &bytes, &hold, &counts), per_write * f->len);
+        assert_int_equal(outq_take(&q, buf, sizeof(buf), &bytes, &hold), per_write * f->len);
         frame_unref(hold);
     }
     assert_true(outq_empty(&q));
@@ -360,12 +362,11 @@ static void empty_costs_nothing(void **state)
 {
     (void)state;
     struct outq q = {0};
-    struct outq_counts counts = {0};
     uint8_t buf[FRAME_SEGMENT];
     const uint8_t *bytes;
     struct frame *hold;
     assert_true(outq_empty(&q));
-    assert_int_equal(outq_take(&q, 1, buf, sizeof(buf), &bytes, &hold, &counts), 0);
+    assert_int_equal(outq_take(&q, buf, sizeof(buf), &bytes, &hold), 0);
     assert_null(hold);
     for (int i = 0; i < 100; i++)
         put(&q, OUTQ_CONTROL, "a", 0, FAST);

@@ -26,25 +26,23 @@ static uint32_t random_bits(uint32_t *seed)
     return *seed;
 }
 
-/* Moves replace each other per kind and live shortly; settings stand in line. */
+/* Moves replace each other per kind and live shortly; settings stand in line. A sender may only shorten that. */
 static void routes(void **state)
 {
     (void)state;
     static const enum msg_type moves[] = {MSG_ROBOT_MOVE, MSG_CAMERA_MOVE};
     static const enum msg_type settings[] = {MSG_SET_SPEED, MSG_SET_BRIGHTNESS, MSG_REQUEST_FRAME};
     for (size_t i = 0; i < 2; i++) {
-        struct relay_route r = relay_command_route(&conf, moves[i]);
-        assert_int_equal(r.lane, OUTQ_COMMAND);
-        assert_int_not_equal(r.key, 0);
-        assert_int_equal(r.ttl_ms, 500);
+        assert_int_not_equal(relay_command_key(moves[i]), 0);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i]}), 500);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .ttl_ms = 501}), 500);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .ttl_ms = 80}), 80);
     }
-    assert_int_not_equal(relay_command_route(&conf, MSG_ROBOT_MOVE).key,
-                         relay_command_route(&conf, MSG_CAMERA_MOVE).key);
+    assert_int_not_equal(relay_command_key(MSG_ROBOT_MOVE), relay_command_key(MSG_CAMERA_MOVE));
     for (size_t i = 0; i < 3; i++) {
-        struct relay_route r = relay_command_route(&conf, settings[i]);
-        assert_int_equal(r.lane, OUTQ_COMMAND);
-        assert_int_equal(r.key, 0);
-        assert_int_equal(r.ttl_ms, 10000);
+        assert_int_equal(relay_command_key(settings[i]), 0);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = settings[i]}), 10000);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = settings[i], .ttl_ms = 9000}), 9000);
     }
 }
 

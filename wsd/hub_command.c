@@ -1,0 +1,382 @@
+/* What websites command: on its way to robots, and back to them what became of it. */
+#include "wsd/hub_internal.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "wsd/relay.h"
+#include "wsd/ws.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+/* splitmix64: names of guests need not be secret, only different. */
+static uint64_t next_random(struct hub *h)
+{
+    uint64_t z = h->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+struct operator* hub_operator(struct hub *h, struct session *s)
+{
+    if (s->op != NULL)
+        return s->op;
+    struct operator* op = operator_create(s, h->last_number + 1, next_random(h));
+    if (op == NULL)
+        return NULL;
+    h->last_number++;
+    op->said_ms = clock_mono_ms();
+    DL_APPEND(h->operators, op);
+    HASH_ADD(hh, h->by_number, number, sizeof(op->number), op);
+    s->op = op;
+    return op;
+}
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+/* What an ack or error needs once the bus has answered. */
+struct sent_command {
+    bool addressed;
+    int local; /* stop: robots here that have been told */
+    enum msg_type kind;
+    char device_id[MSG_DEVICE_ID_MAX + 1]; /* "": all */
+    char by[MSG_NAME_MAX + 1];
+    char type[33];
+    char id[MSG_COMMAND_ID_MAX + 1];
+    char text[96];
+};
+
+static struct sent_command *remember(const struct operator* op, const struct msg *m)
+{
+    struct sent_command *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    int n = snprintf(c->text, sizeof(c->text), "Command received: ");
+    msg_describe(c->text + n, sizeof(c->text) - (size_t)n, m);
+    snprintf(c->type, sizeof(c->type), "%s", m->type_name);
+    snprintf(c->id, sizeof(c->id), "%s", m->id ? m->id : "");
+    snprintf(c->device_id, sizeof(c->device_id), "%s", m->device_id ? m->device_id : "");
+    snprintf(c->by, sizeof(c->by), "%s", op->name);
+    c->addressed = m->device_id != NULL;
+    c->kind = m->type;
+    return c;
+}
+
+static void ack(struct hub *h, struct session *s, const struct sent_command *c, int robots)
+{
+    struct msg_ack a = {c->type, c->id[0] ? c->id : NULL, c->text, robots, false, clock_wall_us()};
+    hub_send_ack(h, s, &a);
+}
+
+static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
+{
+    static const struct {
+        enum msg_code code;
+        const char *text;
+    } refusals[] = {
+        [BUS_SENT_EXPIRED] = {MSG_EXPIRED, "the command waited too long and was dropped"},
+        [BUS_SENT_STOPPED] = {MSG_STOPPED, "the robot is stopped; re-arm it first"},
+        [BUS_SENT_NOT_IN_CONTROL] = {MSG_NOT_IN_CONTROL, "take control of the robot first"},
+        [BUS_SENT_UNKNOWN] = {MSG_EXPIRED,
+                              "Redis was lost before it answered; the command is dropped when it is too old"},
+    };
+    struct hub *h = ctx;
+    struct session *s = owner;
+    struct sent_command *c = token;
+    bool sent = result == BUS_SENT && (robots > 0 || !c->addressed);
+    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_EXPIRED)
+        h->metrics->commands_expired_total++;
+    else if (result != BUS_SENT)
+        h->metrics->commands_refused_total++;
+    else if (robots == 0)
+        h->metrics->commands_no_robot_total++;
+    if (s != NULL && c->id[0] != '\0' && result != BUS_SENT_UNKNOWN && (!sent || robots == 0))
+        dedupe_forget(&s->op->sent, c->id);
+    if (s == NULL) {
+        /* The website is gone; nobody to tell. */
+    } else if (sent) {
+        ack(h, s, c, robots);
+    } else if (result == BUS_SENT) {
+        hub_send_error(h, s, MSG_NO_ROBOT, NULL, c->type, c->id);
+    } else {
+        hub_send_error(h, s, refusals[result].code, refusals[result].text, c->type, c->id);
+    }
+    free(c);
+}
+
+static int send_command(struct hub *h, struct operator* op, const struct msg *m, struct sent_command *c)
+{
+    char buf[SMALL_TEXT];
+    struct jsonw w;
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_command(&w, m, clock_wall_us());
+    struct bus_command command = {.device_id = m->device_id,
+                                  .type = m->type,
+                                  .ttl_ms = relay_command_ttl(&h->conf->wsd, m),
+                                  .zero = relay_is_zero_motion(m),
+                                  .number = op->number,
+                                  .by = op->name,
+                                  .id = m->id,
+                                  .json = w.buf,
+                                  .len = w.len};
+    return w.overflow ? -1 : bus_send(h->bus, &command, op->session, c, on_command_sent);
+}
+
+static void say_duplicate(struct hub *h, struct session *s, const struct msg *m, const char *text)
+{
+    struct msg_ack a = {m->type_name, m->id, text, 0, true, clock_wall_us()};
+    h->metrics->commands_duplicate_total++;
+    hub_send_ack(h, s, &a);
+}
+
+void hub_forward(struct hub *h, struct session *s, const struct msg *m)
+{
+    struct operator* op = hub_operator(h, s);
+    struct sent_command *c = op ? remember(op, m) : NULL;
+    int64_t now = clock_mono_ms();
+    if (c == NULL) {
+        hub_send_error(h, s, MSG_NO_ROBOT, "out of memory; the command was not sent", m->type_name, m->id);
+        return;
+    }
+    if (m->id != NULL && dedupe_repeated(&op->sent, m->id, now)) {
+        say_duplicate(h, s, m, c->text);
+        free(c);
+        return;
+    }
+    operator_commanded(op, m->device_id, now);
+    if (msg_is_move(m->type))
+        motions_note(&op->motions, m->device_id, m->type, relay_is_zero_motion(m), now);
+    if (send_command(h, op, m, c) == 0)
+        return;
+    if (m->id != NULL)
+        dedupe_forget(&op->sent, m->id);
+    hub_send_error(h, s, MSG_NO_ROBOT,
+                   bus_up(h->bus) ? "this relay has too much under way; the command was not sent"
+                                  : "this relay has lost Redis; the command was not sent",
+                   m->type_name, m->id);
+    free(c);
+}
+
+void hub_on_receipt(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len)
+{
+    struct hub *h = ctx;
+    struct operator* op;
+    char buf[SMALL_TEXT];
+    struct jsonw w;
+    HASH_FIND(hh, h->by_number, &number, sizeof(number), op);
+    if (op == NULL)
+        return;
+    int64_t latency = clock_mono_ms() - t0;
+    jsonw_init(&w, buf, sizeof(buf));
+    jsonw_raw(&w, json, len);
+    msg_append_int(&w, "latency_ms", latency > 0 ? latency : 0);
+    hub_send_text(h, op->session, &w);
+}
+
+/* --- the dead-man -------------------------------------------------------------------------- */
+
+static void on_zero_sent(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
+{
+    struct hub *h = ctx;
+    (void)owner;
+    (void)token;
+    if (result == BUS_SENT && robots > 0)
+        h->metrics->deadman_stops_total++;
+}
+
+/* No limit applies, and it needs no website any more. */
+static void send_zero(struct hub *h, const struct operator* op, const struct motion *motion, const char *why)
+{
+    struct msg zero = {.type = motion->type, .hb = -1};
+    char buf[SMALL_TEXT];
+    struct jsonw w;
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_command(&w, &zero, clock_wall_us());
+    struct bus_command command = {.device_id = motion->device_id[0] ? motion->device_id : NULL,
+                                  .type = motion->type,
+                                  .ttl_ms = relay_command_ttl(&h->conf->wsd, &zero),
+                                  .zero = true,
+                                  .deadman = true,
+                                  .by = op->name,
+                                  .json = w.buf,
+                                  .len = w.len,
+                                  .number = op->number};
+    log_info("deadman", log_str("device_id", motion->device_id), log_str("by", op->name), log_str("why", why));
+    if (bus_send(h->bus, &command, NULL, NULL, on_zero_sent) == 0)
+        return;
+    for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
+        if (r->driver == op->number && (command.device_id == NULL || strcmp(r->id, command.device_id) == 0))
+            hub_zero(h, r, motion->type);
+    }
+}
+
+void hub_end_operator(struct hub *h, struct session *s)
+{
+    struct operator* op = s->op;
+    struct motion motion;
+    if (op == NULL)
+        return;
+    while (motions_take(&op->motions, INT64_MAX, &motion))
+        send_zero(h, op, &motion, "its website has gone");
+    hub_release_all(h, op);
+    DL_DELETE(h->operators, op);
+    HASH_DEL(h->by_number, op);
+    operator_destroy(op);
+    s->op = NULL;
+}
+
+static void want_watched(struct hub *h, const struct operator* op)
+{
+    for (unsigned i = 0; i < op->n_watched; i++)
+        bus_want(h->bus, op->watched[i]);
+}
+
+void hub_watch(struct hub *h)
+{
+    int64_t now = clock_mono_ms();
+    bool want = now - h->wanted_ms >= INTEREST_EVERY_MS;
+    struct operator* op;
+    struct motion motion;
+    DL_FOREACH (h->operators, op) {
+        while (motions_take(&op->motions, now - h->conf->wsd.silence_ms, &motion))
+            send_zero(h, op, &motion, "its website is silent");
+        hub_keep_leases(h, op, now);
+        if (want)
+            want_watched(h, op);
+    }
+    if (want)
+        h->wanted_ms = now;
+}
+
+/* --- stop and re-arm ----------------------------------------------------------------------- */
+
+/* Robots of this relay hear it before anybody else does. Returns how many. */
+static int tell_robots_here(struct hub *h, const struct operator* op, const struct msg *m, int64_t seq)
+{
+    char buf[SMALL_TEXT];
+    struct jsonw w;
+    int told = 0;
+    jsonw_init(&w, buf, sizeof(buf));
+    msg_put_stop(&w, m->type, m->id, op->name, seq, clock_wall_us());
+    struct bus_order o = {.type = m->type,
+                          .left_ms = INT64_MAX,
+                          .seq = seq,
+                          .origin = {NULL, op->number, op->said_ms},
+                          .id = m->id ? m->id : "",
+                          .id_len = m->id ? strlen(m->id) : 0,
+                          .json = w.buf,
+                          .len = w.len};
+    for (struct robot *r = h->robots; r != NULL && !w.overflow; r = r->hh.next) {
+        if (m->device_id != NULL && strcmp(m->device_id, r->id) != 0)
+            continue;
+        o.device_id = r->id;
+        hub_tell_stop(h, r, &o);
+        told++;
+        if (bus_up(h->bus))
+            continue;
+        struct bus_stop_state state = {r->id, seq, true, false, clock_wall_ms(), op->name};
+        hub_on_stop_state(h, &state);
+    }
+    return told;
+}
+
+static void latch_later(struct hub *h, const char *device_id, const char *by)
+{
+    struct pending_stop *p;
+    for (unsigned i = 0; i < h->n_pending; i++) {
+        if (strcmp(h->pending[i].device_id, device_id) == 0)
+            return;
+    }
+    /* More than fit: then all of them. A stop too many harms nobody. */
+    if (h->n_pending == PENDING_STOPS) {
+        h->n_pending = 0;
+        device_id = "";
+    }
+    p = &h->pending[h->n_pending++];
+    snprintf(p->device_id, sizeof(p->device_id), "%s", device_id);
+    snprintf(p->by, sizeof(p->by), "%s", by);
+}
+
+static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
+{
+    struct hub *h = ctx;
+    struct session *s = owner;
+    struct sent_command *c = token;
+    bool lost = result == BUS_SENT_UNKNOWN;
+    if (lost && c->kind == MSG_STOP)
+        latch_later(h, c->device_id, c->by);
+    if (robots < c->local)
+        robots = c->local;
+    if (s == NULL)
+        ;
+    else if (!lost || (c->kind == MSG_STOP && c->local > 0))
+        ack(h, s, c, robots);
+    else
+        hub_send_error(h, s, MSG_NO_ROBOT,
+                       c->kind == MSG_STOP ? "Redis was lost before it answered; robots of other relays are told when "
+                                             "it is back"
+                                           : "Redis was lost before it answered; look whether the robot is re-armed",
+                       c->type, c->id);
+    free(c);
+}
+
+void hub_stop(struct hub *h, struct session *s, const struct msg *m)
+{
+    struct operator* op = hub_operator(h, s);
+    struct sent_command *c = op ? remember(op, m) : NULL;
+    bool stop = m->type == MSG_STOP;
+    if (c == NULL) {
+        hub_send_error(h, s, MSG_NO_ROBOT, "out of memory; the command was not sent", m->type_name, m->id);
+        return;
+    }
+    int64_t seq = stop ? bus_stop_seq(h->bus) : 0;
+    operator_commanded(op, m->device_id, op->said_ms);
+    log_warn(stop ? "stop" : "rearm", log_str("device_id", m->device_id ? m->device_id : "all"),
+             log_str("by", op->name));
+    if (stop)
+        c->local = tell_robots_here(h, op, m, seq);
+    struct bus_stop what = {m->device_id, stop, seq, op->number, op->name, m->id};
+    if (bus_stop(h->bus, &what, s, c, on_stop_sent) == 0)
+        return;
+    if (stop)
+        latch_later(h, c->device_id, op->name);
+    if (stop && c->local > 0)
+        ack(h, s, c, c->local);
+    else
+        hub_send_error(h, s, MSG_NO_ROBOT,
+                       stop ? "this relay has lost Redis; robots of other relays are told when it is back"
+                            : "this relay has lost Redis; nothing can be re-armed without it",
+                       c->type, c->id);
+    free(c);
+}
+
+static void on_pending_latched(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
+{
+    struct hub *h = ctx;
+    struct pending_stop *p = token;
+    (void)owner;
+    (void)robots;
+    if (result == BUS_SENT_UNKNOWN)
+        latch_later(h, p->device_id, p->by);
+    free(p);
+}
+
+void hub_latch_pending(struct hub *h)
+{
+    unsigned n = h->n_pending;
+    h->n_pending = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct pending_stop *p = malloc(sizeof(*p));
+        if (p != NULL) {
+            *p = h->pending[i];
+            struct bus_stop stop = {.device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .by = p->by};
+            if (bus_stop(h->bus, &stop, NULL, p, on_pending_latched) == 0)
+                continue;
+        }
+        free(p);
+        latch_later(h, h->pending[i].device_id, h->pending[i].by);
+    }
+}
