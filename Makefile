@@ -63,6 +63,7 @@ ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/
 export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS RUN_DIR CONFIG
 
 JOBS ?= $(shell nproc)
+comma := ,
 
 .PHONY: all
 all: $(BINS) $(BIN)/telerelay-bench
@@ -173,11 +174,17 @@ down:
 
 # --- testing ------------------------------------------------------------------------------------
 
-.PHONY: test bench lint format coverage fuzz
+.PHONY: test faults bench lint format coverage fuzz
 test:
 	@deploy/install-packages build run test
 	@$(MAKE) -j$(JOBS) tests/node_modules/.package-lock.json
 	@tests/run $(T)
+
+# The fault tests in their long form.
+faults:
+	@deploy/install-packages build run test
+	@$(MAKE) -j$(JOBS) tests/node_modules/.package-lock.json
+	@FAULTS_LONG=1 tests/run $(if $(FAULTS),$(patsubst %,'^faults/%$$',$(subst $(comma), ,$(FAULTS))),'^faults/')
 
 bench:
 	@deploy/install-packages build run test
@@ -244,6 +251,7 @@ help:
 	@echo 'make up|down   the same in the background'
 	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
+	@echo 'make faults    the fault tests in their long form; FAULTS=dead_man,network,…: only these'
 	@echo 'make bench     the benchmarks; BENCH=fanout,command,ingest,idle,blocked,history BENCH_SECONDS=6'
 	@echo 'make lint      format, static analysis, both compilers, shell, nginx, units, layers'
 	@echo 'make format | coverage | fuzz FUZZ_SECONDS=60 | compile_commands.json | clean'

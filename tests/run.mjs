@@ -56,7 +56,7 @@ function suites() {
         all.push(nodeTest(`web/${file.replace(/\.test\.m?js$/, '')}`, `test/${file}`, 60, {}, path.join(root, 'web')));
     for (const [dir, config] of [['system', 'asan'], ['faults', 'asan'], ['bench', 'release'], ['browser', 'release'], ['docs', 'release']])
         for (const file of list(`tests/${dir}`, /\.test\.m?js$/))
-            all.push(nodeTest(`${dir}/${file.replace(/\.test\.m?js$/, '')}`, `tests/${dir}/${file}`, 300, { TELERELAY_BIN: path.join(root, `build/${config}/bin`) }));
+            all.push(nodeTest(`${dir}/${file.replace(/\.test\.m?js$/, '')}`, `tests/${dir}/${file}`, process.env.FAULTS_LONG ? 1200 : 300, { TELERELAY_BIN: path.join(root, `build/${config}/bin`) }));
     return all.filter(({ name }) => patterns.length === 0 || patterns.some((pattern) => pattern.test(name)));
 }
 
@@ -131,6 +131,7 @@ function report(suite, result, counted, seconds) {
     const failed = counted.failed > 0;
     const numbers = `${counted.passed} passed${failed ? `, ${counted.failed} FAILED` : ''}${counted.skipped ? `, ${counted.skipped} skipped` : ''}`;
     console.log(`  ${failed ? 'FAIL' : 'ok  '}  ${suite.name.padEnd(34)} ${numbers}  (${seconds.toFixed(1)} s)${bad.length ? `: ${bad.join(', ')}` : ''}`);
+    for (const [, figure] of output.matchAll(/^# figure: (.*)$/gm)) console.log(`          ${figure}`);
     if (!failed) return;
     for (const text of [interesting(output), ...found]) console.log(text.replace(/^/gm, '        '));
 }

@@ -1,0 +1,33 @@
+// What was measured: kept by kind, printed as lines that tests/run shows also when all is well.
+export class Figures {
+    #kinds = new Map();
+
+    add(kind, ms) {
+        if (!this.#kinds.has(kind)) this.#kinds.set(kind, []);
+        this.#kinds.get(kind).push(ms);
+    }
+
+    of(kind) {
+        return this.#kinds.get(kind) ?? [];
+    }
+
+    get all() {
+        return [...this.#kinds.values()].flat();
+    }
+
+    print(title) {
+        const line = (kind, list) => say(`${kind.padEnd(44)} ${String(list.length).padStart(5)} ×  p50 ${ms(quantile(list, 0.5))}  p99 ${ms(quantile(list, 0.99))}  max ${ms(Math.max(...list))}`);
+        say(`${title}, ms`);
+        for (const [kind, list] of this.#kinds) line(`  ${kind}`, list);
+        if (this.#kinds.size > 1) line('  all', this.all);
+    }
+}
+
+export const say = (text) => console.log(`figure: ${text}`);
+
+const ms = (value) => value.toFixed(1).padStart(7);
+
+export function quantile(list, q) {
+    const sorted = [...list].sort((a, b) => a - b);
+    return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
+}
