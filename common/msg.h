@@ -135,7 +135,7 @@ struct msg {
 /* What was wrong. Text is safe to send and to log: it quotes names, never payloads. */
 struct msg_fault {
     enum msg_code code;
-    char text[160];
+    char text[256];
     char original_type[33]; /* "" where unknown; printable ASCII */
     char id[MSG_COMMAND_ID_MAX + 1];
 };

@@ -295,9 +295,9 @@ static int fail_type(enum msg_sender from, const char *type, struct msg_fault *f
     }
     /* `type` is quoted only where it is one of the table's */
     if (owner != NULL)
-        return fail(fault, MSG_UNKNOWN_TYPE, "only a %s sends %s; a %s may send %.100s", owner, type, senders[from],
+        return fail(fault, MSG_UNKNOWN_TYPE, "only a %s sends %s; a %s may send %.180s", owner, type, senders[from],
                     list);
-    return fail(fault, MSG_UNKNOWN_TYPE, "unknown type; a %s may send %.120s", senders[from], list);
+    return fail(fault, MSG_UNKNOWN_TYPE, "unknown type; a %s may send %.180s", senders[from], list);
 }
 
 static const struct msg_row *find_row(enum msg_sender from, const char *type)
