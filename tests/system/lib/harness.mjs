@@ -422,3 +422,10 @@ export function assertStamped(message, want) {
     assertRecent(timestamp);
     assert.deepEqual(rest, want);
 }
+
+// A command as a robot gets it: `want`, a recent timestamp, and the number that Redis gave it.
+export function assertCommand(message, want) {
+    const { seq, ...rest } = message;
+    assert.ok(Number.isSafeInteger(seq) && seq > 1.7e15, `seq ${seq}`);
+    assertStamped(rest, want);
+}
