@@ -16,10 +16,11 @@
  *   tr:ctl:ID        hash     what decides about commands to a robot:
  *                             seq      number of the last command; rises for ever, since it is never less than
  *                                      Redis' clock in µs: also a store that was lost does not begin below it
- *                             driver   SENDER whose motion was the last one, "" when that was zero
+ *                             driver, camera  SENDER whose motion was the last one of that axis, "" when it was zero
  *                             stopped  1 or 0; sseq, by, at: number, author and time (ms) of the last stop or
  *                                      re-arm; confirmed: 1 once the robot has said so
- *                             epoch    of the last grant of control, likewise never less than the clock in ms
+ *                             epoch    rises with every grant of control and every end of it, likewise never less
+ *                                      than the clock in ms
  *                             holder, name, until: SENDER and name of who has control ("" nobody), end in ms
  *   tr:latched       set      device ids that are stopped
  *   tr:held          set      device ids that somebody has control of
@@ -45,7 +46,8 @@
  *   tr/pres          presence event: "PSEQ up|down CONN ID"
  *   tr/state         "stop ID SEQ STOPPED CONFIRMED AT_MS BY" or "control ID EPOCH SENDER NAME" ("- -": nobody)
  *   tr/relay/INST    to one relay: "kick CONN ID", "probe N" (its own, to see whether Redis relays), or
- *                    "receipt NUMBER T0 JSON" for a website of its own
+ *                    "receipt NUMBER T0 JSON" for a website of its own, or "states" and a line for each robot that is
+ *                    stopped and each that somebody has control of, as in tr/state
  */
 #ifndef TELERELAY_RKEY_H
 #define TELERELAY_RKEY_H

@@ -32,7 +32,7 @@ enum bus_kind { BUS_TELEMETRY, BUS_STATUS, BUS_VIDEO, BUS_HEARTBEAT };
 /* The website that a command came from, as the robot's relay knows it: the way back for its receipt. */
 struct bus_origin {
     const char *instance; /* of its relay; NULL: this one */
-    uint64_t number;      /* hub's number of the website there; 0: nobody wants to know */
+    uint64_t number;      /* hub's number of the website there; 0: nobody wants to know (the bus repeats a stop so) */
     int64_t t0;           /* when the command came, on its relay's own clock, ms */
 };
 
@@ -52,7 +52,7 @@ struct bus_order {
 /* Whether a robot is stopped, as Redis has it. */
 struct bus_stop_state {
     const char *device_id;
-    int64_t seq; /* of the stop or re-arm: the higher is the newer */
+    int64_t seq; /* of the stop or re-arm: the higher is the newer; the same again: `confirmed` has changed */
     bool stopped;
     bool confirmed; /* the robot itself has said so */
     int64_t at_ms;
@@ -62,7 +62,7 @@ struct bus_stop_state {
 /* Who has control of a robot. */
 struct bus_control_state {
     const char *device_id;
-    int64_t epoch;    /* the higher is the newer */
+    int64_t epoch;    /* the higher is the newer: an end of control has its own */
     uint64_t number;  /* of the holder, when it is a website here; else 0 */
     const char *name; /* NULL: nobody */
 };
@@ -77,7 +77,8 @@ struct bus_handlers {
     void (*receipt)(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len);
     void (*stop_state)(void *ctx, const struct bus_stop_state *state);
     void (*control_state)(void *ctx, const struct bus_control_state *state);
-    /* Everything that is stopped or held; what is not among it is neither. */
+    /* Once whenever the bus has come up, in order with the two above: everything that is stopped or held. What is not
+     * among it is neither. */
     void (*states)(void *ctx, const struct bus_stop_state *stops, size_t n_stops,
                    const struct bus_control_state *controls, size_t n_controls);
     void (*presence)(void *ctx, const struct presence_event *ev);
@@ -175,7 +176,7 @@ int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t 
 enum bus_control_op { BUS_CONTROL_ACQUIRE, BUS_CONTROL_TAKE, BUS_CONTROL_RENEW, BUS_CONTROL_RELEASE };
 enum bus_control_result {
     BUS_CONTROL_GRANTED, /* or renewed, or released */
-    BUS_CONTROL_REFUSED, /* somebody else has it: `holder` */
+    BUS_CONTROL_REFUSED, /* somebody else has it: `holder`; "": no such robot was ever here */
     BUS_CONTROL_LOST     /* renew, release: it was not the sender's any more; acquire: the bus was lost */
 };
 /* holder: a name, "" for nobody. */

@@ -114,7 +114,7 @@ local function repeat_stop(id, kind, stamp)
     json = '{"type":"' .. kind .. '","by":"' .. (by or '-') .. '","timestamp":"' .. stamp .. '"}' }, seq or '0')
 end
 
--- Nobody has control any more. The epoch rises, so that this is newer than the grant.
+-- Nobody has control any more. The epoch rises, so that this is newer than the grant; returns it.
 local function end_control(id, how)
   local epoch, name = unpack(call('HMGET', 'tr:ctl:' .. id, 'epoch', 'name'))
   epoch = int(after(epoch, now_ms))
@@ -122,4 +122,5 @@ local function end_control(id, how)
   call('SREM', 'tr:held', id)
   call('PUBLISH', 'tr/state', control_line(id))
   event('control', id, ',"by":"' .. (name or '-') .. '","what":"' .. how .. '","epoch":' .. epoch)
+  return tonumber(epoch)
 end
