@@ -251,6 +251,75 @@ static void a_driver_that_refuses_is_asked_again(void **state)
     outputs_destroy(o);
 }
 
+static void a_stop_reaches_the_driver_before_it_returns_and_holds(void **state)
+{
+    struct board b;
+    struct outputs *o;
+
+    (void)state;
+    board_init(&b);
+    o = make(&b, NULL);
+    outputs_link(o, true);
+    outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
+    outputs_motion(o, SAFETY_CAMERA, 1, 1, NULL);
+    assert_false(outputs_at_rest(o));
+    outputs_stop(o, 8);
+    assert_true(b.left == 0 && b.right == 0 && b.pan == 0 && b.tilt == 0);
+    assert_true(outputs_at_rest(o));
+    assert_true(outputs_latch(o).stopped && outputs_latch(o).seq == 8);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL), SAFETY_REFUSED_STOP);
+    assert_int_equal(outputs_rearm(o, 7), SAFETY_REFUSED_OLD);
+    assert_int_equal(outputs_rearm(o, 9), SAFETY_APPLIED);
+    assert_true(b.left == 0 && b.right == 0 && b.pan == 0 && b.tilt == 0);
+    assert_int_equal(outputs_heartbeat(o), 5);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1, &(struct safety_order){-1, -1, 4, -1}), SAFETY_EXPIRED_HB);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1, &(struct safety_order){-1, -1, 5, 5}), SAFETY_APPLIED);
+    assert_true(b.left == 1);
+    outputs_destroy(o);
+}
+
+/* As behind a slow disk: the main loop is away for long, but nothing moves, so nobody cries. */
+static void a_main_loop_that_is_away_after_a_stop_is_no_fault(void **state)
+{
+    struct timespec long_write = {.tv_nsec = 450 * MS};
+    struct board b;
+    struct outputs *o;
+
+    (void)state;
+    board_init(&b);
+    o = make(&b, NULL);
+    outputs_link(o, true);
+    outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
+    outputs_stop(o, 8);
+    nanosleep(&long_write, NULL); /* what is tested is a time that passes */
+    outputs_alive(o);
+    struct outputs_events e = outputs_events(o);
+
+    assert_int_equal(e.watchdog, 0);
+    assert_int_equal(e.deadman, 0);
+    outputs_destroy(o);
+}
+
+static void says_at_rest_only_when_the_driver_has(void **state)
+{
+    struct board b;
+    struct outputs *o;
+
+    (void)state;
+    board_init(&b);
+    o = make(&b, NULL);
+    outputs_link(o, true);
+    outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL);
+    pthread_mutex_lock(&b.lock);
+    b.refuse = 3;
+    pthread_mutex_unlock(&b.lock);
+    outputs_stop(o, 8);
+    assert_false(outputs_at_rest(o));
+    wait_zero(&b, NULL); /* the thread asks again */
+    assert_true(outputs_at_rest(o));
+    outputs_destroy(o);
+}
+
 /* A reader that never reads, and a pipe that is full: what moves must rest in time all the same. */
 static void a_stuck_trace_cannot_drive_on(void **state)
 {
@@ -354,6 +423,9 @@ int main(void)
         cmocka_unit_test(a_hung_main_loop_cannot_drive_on),
         cmocka_unit_test(link_loss_is_at_once),
         cmocka_unit_test(a_driver_that_refuses_is_asked_again),
+        cmocka_unit_test(a_stop_reaches_the_driver_before_it_returns_and_holds),
+        cmocka_unit_test(a_main_loop_that_is_away_after_a_stop_is_no_fault),
+        cmocka_unit_test(says_at_rest_only_when_the_driver_has),
         cmocka_unit_test(a_stuck_trace_cannot_drive_on),
         cmocka_unit_test(the_trace_has_every_change_once),
         cmocka_unit_test(the_trace_says_why_it_cannot),

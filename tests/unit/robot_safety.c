@@ -219,123 +219,269 @@ static void time_that_goes_back_is_taken_for_the_last(void **state)
     assert_drive(&o, 1, 1, SAFETY_COMMAND);
 }
 
-static uint64_t rng = 20260115;
+/* --- stop and re-arm -------------------------------------------------------------------------- */
 
-static uint64_t next(void)
+static enum safety_verdict drive(struct safety *s, double y, const struct safety_order *order, int64_t ms)
 {
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng;
+    return safety_on_motion(s, SAFETY_DRIVE, 0, y, order, ms * MS);
 }
 
-static double axis_value(void)
+static struct safety_order numbered(int64_t seq, int64_t epoch)
 {
-    return (double)(int64_t)(next() % 2401) / 1000.0 - 1.2; /* sometimes beyond what is allowed */
+    return (struct safety_order){.seq = seq, .epoch = epoch, .hb = -1, .relay_hb = -1};
 }
 
-/* What the test itself knows, by other means than the code's. */
-struct witness {
-    int64_t moved[SAFETY_AXES]; /* last accepted motion, ns; negative for never */
-    int64_t alive;
-    bool link, halted;
-};
-
-static void do_something(struct safety *s, struct witness *w, int64_t now)
+static struct safety_order after_hb(int64_t hb, int64_t relay_hb)
 {
-    enum safety_axis axis = next() % 2 ? SAFETY_DRIVE : SAFETY_CAMERA;
-
-    switch (next() % 16) {
-    case 0:
-        w->link = next() % 4 != 0;
-        safety_on_link(s, w->link, now);
-        w->moved[SAFETY_DRIVE] = w->moved[SAFETY_CAMERA] = INT64_MIN / 2;
-        break;
-    case 1:
-        safety_on_speed(s, (int)(next() % 120), NULL, now);
-        break;
-    case 2:
-        safety_on_brightness(s, (int)(next() % 120), NULL, now);
-        break;
-    case 3:
-        if (next() % 2000 == 0) {
-            safety_on_halt(s, now);
-            w->halted = true;
-        }
-        break;
-    case 4:
-    case 5:
-    case 6:
-    case 7:
-    case 8:
-        if (safety_on_motion(s, axis, axis_value(), axis_value(), NULL, now) == SAFETY_APPLIED) {
-            assert_true(w->link && !w->halted);
-            w->moved[axis] = now;
-            w->alive = now;
-        }
-        break;
-    case 9:
-        break;
-    default:
-        safety_on_alive(s, now);
-        w->alive = now;
-        break;
-    }
+    return (struct safety_order){.seq = -1, .epoch = -1, .hb = hb, .relay_hb = relay_hb};
 }
 
-static void check(const struct safety_outputs *o, const struct witness *w, int64_t now)
+static enum safety_verdict drive_numbered(struct safety *s, double y, int64_t seq, int64_t epoch, int64_t ms)
 {
-    bool alive = now - w->alive < config.watchdog_ns;
-    bool may[SAFETY_AXES];
+    struct safety_order o = numbered(seq, epoch);
 
-    for (size_t i = 0; i < SAFETY_AXES; i++)
-        may[i] = w->link && !w->halted && alive && now - w->moved[i] < config.deadman_ns;
-    assert_true(fabs(o->left) <= 1 && fabs(o->right) <= 1 && fabs(o->pan) <= 1 && fabs(o->tilt) <= 1);
-    assert_true(fabs(o->left) <= o->speed / 100.0 + 1e-12 && fabs(o->right) <= o->speed / 100.0 + 1e-12);
-    assert_true(may[SAFETY_DRIVE] || (o->left == 0 && o->right == 0));
-    assert_true(may[SAFETY_CAMERA] || (o->pan == 0 && o->tilt == 0));
-    assert_in_range(o->speed, 1, 100);
-    assert_in_range(o->brightness, 1, 100);
+    return drive(s, y, &o, ms);
 }
 
-/* Goal: over two million random steps, nothing ever moves that nobody has just asked to move. */
-static void nothing_moves_unasked(void **state)
+static enum safety_verdict drive_hb(struct safety *s, double y, int64_t hb, int64_t relay_hb, int64_t ms)
+{
+    struct safety_order o = after_hb(hb, relay_hb);
+
+    return drive(s, y, &o, ms);
+}
+
+static void stop_holds_until_rearmed_and_asked_anew(void **state)
 {
     struct safety s;
     struct safety_outputs o;
-    struct witness w;
-    int64_t now = 1000 * MS;
-    unsigned moving = 0;
 
     (void)state;
-    w.halted = true;
-    for (int step = 0; step < 2000000; step++) {
-        if (w.halted && next() % 500 == 0) { /* the program starts anew */
-            safety_init(&s, &config, now);
-            w = (struct witness){.moved = {INT64_MIN / 2, INT64_MIN / 2}, .alive = now};
-        }
-        if (step == 0) {
-            safety_init(&s, &config, now);
-            w = (struct witness){.moved = {INT64_MIN / 2, INT64_MIN / 2}, .alive = now};
-        }
-        now += (int64_t)(next() % (next() % 50 == 0 ? 400 * MS : 60 * MS));
-        do_something(&s, &w, now);
-        safety_tick(&s, now, &o);
-        check(&o, &w, now);
-        if (o.left != 0 || o.pan != 0) {
-            int64_t due = safety_deadline(&s);
+    start(&s);
+    safety_on_motion(&s, SAFETY_CAMERA, 1, 1, NULL, 1000 * MS);
+    assert_int_equal(drive_numbered(&s, 1, 10, -1, 1000), SAFETY_APPLIED);
+    safety_on_stop(&s, 12, 1001 * MS);
+    o = look(&s, 1001);
+    assert_drive(&o, 0, 0, SAFETY_STOP);
+    assert_true(o.pan == 0 && o.tilt == 0 && o.camera_cause == SAFETY_STOP);
+    assert_true(safety_deadline(&s) == SAFETY_NEVER);
+    assert_int_equal(drive_numbered(&s, 1, 13, -1, 1002), SAFETY_REFUSED_STOP);
+    assert_int_equal(drive_numbered(&s, 0, 14, -1, 1002), SAFETY_REFUSED_STOP);
+    assert_int_equal(drive(&s, 1, NULL, 1002), SAFETY_REFUSED_STOP);
+    assert_int_equal(safety_on_speed(&s, 50, NULL, 1003 * MS),
+                     SAFETY_APPLIED); /* settings are free, and move nothing */
+    safety_on_link(&s, false, 1004 * MS);
+    safety_on_link(&s, true, 1005 * MS); /* a link is no re-arm */
+    assert_int_equal(drive(&s, 1, NULL, 1006), SAFETY_REFUSED_STOP);
+    assert_int_equal(safety_on_rearm(&s, 20, 1010 * MS), SAFETY_APPLIED);
+    o = look(&s, 1010); /* the motion of 1000 would still be in force */
+    assert_drive(&o, 0, 0, SAFETY_STOP);
+    assert_int_equal(drive_numbered(&s, 1, 14, -1, 1011), SAFETY_REFUSED_OLD); /* a copy of what was refused */
+    assert_int_equal(drive_numbered(&s, 1, 19, -1, 1011),
+                     SAFETY_REFUSED_OLD); /* given before the re-arm, come after it */
+    o = look(&s, 1011);
+    assert_drive(&o, 0, 0, SAFETY_STOP);
+    assert_int_equal(drive_numbered(&s, 1, 21, -1, 1012), SAFETY_APPLIED);
+    o = look(&s, 1012);
+    assert_drive(&o, 0.5, 0.5, SAFETY_COMMAND);
+}
 
-            moving++;
-            assert_true(due > now && due <= now + config.deadman_ns);
-            /* Right at the deadline the first axis, or all, is at rest: on a copy, so that the run goes on. */
-            struct safety later = s;
-            struct safety_outputs then;
+static void a_stop_is_always_obeyed_and_counts_as_the_newest(void **state)
+{
+    struct safety s;
+    struct safety_outputs o;
 
-            safety_tick(&later, due, &then);
-            check(&then, &w, due);
-        }
-    }
-    assert_true(moving > 100000); /* the test did look at moving robots */
+    (void)state;
+    start(&s);
+    safety_on_stop(&s, -1, 1000 * MS); /* nobody ever numbered anything */
+    assert_true(s.latch.stopped && s.latch.seq == -1);
+    assert_int_equal(safety_on_rearm(&s, -1, 1000 * MS), SAFETY_APPLIED);
+    safety_on_stop(&s, 30, 1000 * MS);
+    safety_on_stop(&s, 20, 1000 * MS); /* stopped already: an older one changes nothing */
+    assert_true(s.latch.stopped && s.latch.seq == 30);
+    assert_int_equal(safety_on_rearm(&s, 29, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(safety_on_rearm(&s, 30, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_true(s.latch.stopped);
+    assert_int_equal(safety_on_rearm(&s, 40, 1000 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_rearm(&s, 40, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(drive(&s, 1, NULL, 1001), SAFETY_APPLIED);
+    safety_on_stop(&s, 35, 1001 * MS); /* overtaken by the re-arm */
+    o = look(&s, 1001);
+    assert_drive(&o, 0, 0, SAFETY_STOP);
+    assert_true(s.latch.stopped && s.latch.seq == 41);
+    assert_int_equal(safety_on_rearm(&s, 41, 1001 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(safety_on_rearm(&s, SAFETY_SEQ_MAX, 1001 * MS), SAFETY_APPLIED);
+    safety_on_stop(&s, 1, 1001 * MS);
+    assert_true(s.latch.stopped && s.latch.seq == SAFETY_SEQ_MAX); /* still a number that JSON carries */
+    assert_int_equal(safety_on_rearm(&s, -1, 1001 * MS), SAFETY_APPLIED);
+}
+
+static void a_rearm_of_what_is_not_stopped_moves_nothing(void **state)
+{
+    struct safety s;
+    struct safety_outputs o;
+
+    (void)state;
+    start(&s);
+    assert_int_equal(drive_numbered(&s, 1, 10, -1, 1000), SAFETY_APPLIED);
+    assert_int_equal(safety_on_rearm(&s, 11, 1001 * MS), SAFETY_APPLIED);
+    o = look(&s, 1001);
+    assert_drive(&o, 0, 0, SAFETY_STOP);
+}
+
+static void starts_stopped_where_it_was(void **state)
+{
+    struct safety_config c = config;
+    struct safety s;
+
+    (void)state;
+    c.latch = (struct safety_latch){.stopped = true, .seq = 50};
+    safety_init(&s, &c, 1000 * MS);
+    safety_on_link(&s, true, 1000 * MS);
+    assert_int_equal(drive(&s, 1, NULL, 1001), SAFETY_REFUSED_STOP);
+    assert_int_equal(safety_on_rearm(&s, 50, 1002 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(safety_on_rearm(&s, 51, 1002 * MS), SAFETY_APPLIED);
+    assert_int_equal(drive_numbered(&s, 1, 50, -1, 1003), SAFETY_REFUSED_OLD);
+    assert_int_equal(drive_numbered(&s, 1, 52, -1, 1003), SAFETY_APPLIED);
+    safety_on_halt(&s, 1004 * MS);
+    assert_int_equal(safety_on_rearm(&s, 60, 1005 * MS), SAFETY_APPLIED);
+    assert_int_equal(drive(&s, 1, NULL, 1006), SAFETY_REFUSED_STOP); /* halted stays halted */
+}
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+static void takes_each_kind_in_rising_order(void **state)
+{
+    struct safety_order five = numbered(5, -1), four = numbered(4, -1);
+    struct safety s;
+
+    (void)state;
+    start(&s);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, &five, 1000 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 1, &five, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(safety_on_motion(&s, SAFETY_DRIVE, 0, 0, &four, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(safety_on_motion(&s, SAFETY_CAMERA, 0, 1, &four, 1000 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_motion(&s, SAFETY_CAMERA, 0, 1, &five, 1000 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_speed(&s, 40, &five, 1000 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_speed(&s, 50, &four, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_int_equal(safety_on_brightness(&s, 60, &four, 1000 * MS), SAFETY_APPLIED);
+    assert_int_equal(safety_on_brightness(&s, 70, &four, 1000 * MS), SAFETY_REFUSED_OLD);
+    assert_true(s.speed == 40 && s.brightness == 60);
+    assert_int_equal(drive(&s, 0.5, NULL, 1000), SAFETY_APPLIED); /* without a number: an old relay */
+    safety_on_link(&s, false, 1001 * MS);
+    safety_on_link(&s, true, 1002 * MS); /* holds across connections */
+    assert_int_equal(drive_numbered(&s, 1, 5, -1, 1003), SAFETY_REFUSED_OLD);
+}
+
+static void a_lower_epoch_is_over(void **state)
+{
+    struct safety_order old = numbered(99, 6);
+    struct safety s;
+
+    (void)state;
+    start(&s);
+    assert_int_equal(drive_numbered(&s, 1, 50, 7, 1000), SAFETY_APPLIED);
+    assert_int_equal(drive_numbered(&s, 1, 51, 6, 1000), SAFETY_REFUSED_EPOCH);
+    assert_int_equal(drive_numbered(&s, 0, 52, 6, 1000), SAFETY_REFUSED_EPOCH);
+    assert_int_equal(safety_on_speed(&s, 10, &old, 1000 * MS), SAFETY_REFUSED_EPOCH);
+    assert_int_equal(drive_numbered(&s, 1, 51, -1, 1000), SAFETY_APPLIED); /* without: no grant, no fence */
+    assert_int_equal(drive_numbered(&s, 0, 3, 8, 1000), SAFETY_APPLIED);   /* begins anew */
+    assert_int_equal(drive_numbered(&s, 1, 3, 8, 1000), SAFETY_REFUSED_OLD);
+    assert_int_equal(drive_numbered(&s, 1, 60, 7, 1000), SAFETY_REFUSED_EPOCH);
+    assert_int_equal(drive_numbered(&s, 1, 4, 8, 1000), SAFETY_APPLIED);
+}
+
+static void what_was_refused_counts_as_seen(void **state)
+{
+    struct safety_order o = {.seq = 5, .epoch = 2, .hb = 1, .relay_hb = -1};
+    struct safety s;
+
+    (void)state;
+    start(&s);
+    assert_int_equal(drive(&s, 1, &o, 1000), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_numbered(&s, 1, 5, 2, 1000), SAFETY_REFUSED_OLD);
+    assert_int_equal(drive_numbered(&s, 1, 6, 1, 1000), SAFETY_REFUSED_EPOCH);
+    safety_on_link(&s, false, 1001 * MS);
+    assert_int_equal(drive_numbered(&s, 1, 7, 2, 1001), SAFETY_REFUSED_LINK);
+    safety_on_link(&s, true, 1002 * MS);
+    assert_int_equal(drive_numbered(&s, 1, 7, 2, 1002), SAFETY_REFUSED_OLD);
+}
+
+/* --- freshness -------------------------------------------------------------------------------- */
+
+static void a_motion_has_to_know_a_fresh_heartbeat(void **state)
+{
+    struct safety s;
+    int64_t first, second;
+
+    (void)state;
+    start(&s);
+    assert_int_equal(drive_hb(&s, 1, 9007, -1, 1000), SAFETY_EXPIRED_HB); /* the first one, but before it was sent */
+    first = safety_heartbeat(&s, 1000 * MS);
+    second = safety_heartbeat(&s, 1200 * MS);
+    assert_true(first == 9007 && second == 9008);
+    assert_int_equal(drive_hb(&s, 1, first, -1, 1600), SAFETY_APPLIED);
+    assert_int_equal(drive_hb(&s, 1, first, -1, 1601), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, second, -1, 1601), SAFETY_APPLIED);
+    assert_int_equal(drive_hb(&s, 1, -1, first, 1601), SAFETY_EXPIRED_HB); /* the relay's counts as well */
+    assert_int_equal(drive_hb(&s, 1, second, first, 1601), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, first, second, 1601), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, second, second, 1601), SAFETY_APPLIED);
+    assert_int_equal(drive_hb(&s, 1, second + 1, -1, 1601), SAFETY_EXPIRED_HB); /* not sent yet */
+    assert_int_equal(drive_hb(&s, 1, first - 1, -1, 1601), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, 0, -1, 1601), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, SAFETY_SEQ_MAX, SAFETY_SEQ_MAX, 1601), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 0, first, 0, 9000), SAFETY_APPLIED); /* zero only ever stops */
+    assert_int_equal(drive_hb(&s, 1, -1, -1, 9000), SAFETY_APPLIED);   /* an old website on an old relay */
+}
+
+static void heartbeats_of_another_connection_mean_nothing(void **state)
+{
+    struct safety s;
+    int64_t before, now;
+
+    (void)state;
+    start(&s);
+    before = safety_heartbeat(&s, 1000 * MS);
+    safety_on_link(&s, false, 1010 * MS);
+    safety_on_link(&s, true, 1020 * MS);
+    now = safety_heartbeat(&s, 1020 * MS);
+    assert_true(now == before + 1);
+    assert_int_equal(drive_hb(&s, 1, before, -1, 1030), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, now, -1, 1030), SAFETY_APPLIED);
+}
+
+static void remembers_so_many_heartbeats_and_no_more(void **state)
+{
+    struct safety s;
+    int64_t last = 0;
+
+    (void)state;
+    start(&s);
+    for (int i = 0; i < 3 * SAFETY_HEARTBEATS; i++)
+        last = safety_heartbeat(&s, (1000 + i / 100) * MS);
+    assert_int_equal(drive_hb(&s, 1, last - SAFETY_HEARTBEATS + 1, -1, 1010), SAFETY_APPLIED);
+    assert_int_equal(drive_hb(&s, 1, last - SAFETY_HEARTBEATS, -1, 1010), SAFETY_EXPIRED_HB);
+}
+
+static void can_insist_on_heartbeats(void **state)
+{
+    struct safety_config c = config;
+    struct safety s;
+
+    (void)state;
+    c.require_fresh = true;
+    safety_init(&s, &c, 1000 * MS);
+    safety_on_link(&s, true, 1000 * MS);
+    int64_t hb = safety_heartbeat(&s, 1000 * MS);
+
+    assert_int_equal(drive(&s, 1, NULL, 1001), SAFETY_EXPIRED_NO_HB);
+    assert_int_equal(drive_hb(&s, 1, -1, hb, 1001), SAFETY_EXPIRED_NO_HB); /* the relay does not speak for the sender */
+    assert_int_equal(drive(&s, 0, NULL, 1001), SAFETY_APPLIED);
+    assert_int_equal(drive_hb(&s, 1, hb, -1, 1001), SAFETY_APPLIED);
+    assert_true(safety_verdict_is_expired(SAFETY_EXPIRED_NO_HB) && safety_verdict_is_expired(SAFETY_EXPIRED_HB));
+    assert_false(safety_verdict_is_expired(SAFETY_REFUSED_STOP));
+    assert_string_equal(safety_verdict_name(SAFETY_EXPIRED_NO_HB), "no_hb");
+    assert_string_equal(safety_verdict_name(SAFETY_REFUSED_EPOCH), "epoch");
 }
 
 int main(void)
@@ -351,7 +497,17 @@ int main(void)
         cmocka_unit_test(a_late_sign_of_life_hides_nothing),
         cmocka_unit_test(refuses_what_is_no_command),
         cmocka_unit_test(time_that_goes_back_is_taken_for_the_last),
-        cmocka_unit_test(nothing_moves_unasked),
+        cmocka_unit_test(stop_holds_until_rearmed_and_asked_anew),
+        cmocka_unit_test(a_stop_is_always_obeyed_and_counts_as_the_newest),
+        cmocka_unit_test(a_rearm_of_what_is_not_stopped_moves_nothing),
+        cmocka_unit_test(starts_stopped_where_it_was),
+        cmocka_unit_test(takes_each_kind_in_rising_order),
+        cmocka_unit_test(a_lower_epoch_is_over),
+        cmocka_unit_test(what_was_refused_counts_as_seen),
+        cmocka_unit_test(a_motion_has_to_know_a_fresh_heartbeat),
+        cmocka_unit_test(heartbeats_of_another_connection_mean_nothing),
+        cmocka_unit_test(remembers_so_many_heartbeats_and_no_more),
+        cmocka_unit_test(can_insist_on_heartbeats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
