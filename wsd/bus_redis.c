@@ -437,8 +437,7 @@ static void on_states(struct bus *b, const char *text, size_t len)
     struct bus_wire_states s;
     if (bus_wire_parse_states(text, len, bus_link_instance(b->link), &s) != 0)
         return;
-    if (b->handlers->states != NULL)
-        b->handlers->states(b->ctx, s.stops, s.n_stops, s.controls, s.n_controls);
+    b->handlers->states(b->ctx, s.stops, s.n_stops, s.controls, s.n_controls);
     bus_wire_states_finish(&s);
 }
 
