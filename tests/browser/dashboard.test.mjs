@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import {
-  choose, closePage, connected, eventually, grab, launch, monotonic, moves, openPage, pans, parts, point, rests,
+  choose, closePage, connected, eventually, grab, launch, monotonic, moves, openPage, pans, parts, point, reads, rests,
   startStack, still,
 } from './harness.mjs';
 
@@ -283,18 +283,14 @@ test('the command log shows what became of each command', async () => {
   await eventually('both robots are offered', 5000, async () => (await robots.locator('option').count()) === 3);
   await speed.fill('90');
   const entry = log.locator('li[data-type="set_speed"]').first();
-  await eventually('the ack is shown', 2000, async () => (await entry.getAttribute('data-state')) === 'received');
-  const line = await entry.textContent();
-  assert.match(line, /Speed 90 %/);
-  assert.match(line, /received by relay, robots: 2/);
+  await reads(entry, /Speed 90 %.*all robots.*applied by 2 of 2 robots \(\d+ ms\)/);
+  assert.equal(await entry.getAttribute('data-state'), 'applied');
   await choose(page, 'robot_02');
   await speed.fill('100');
-  await eventually('one robot', 2000, async () =>
-    /Speed 100 %.*robot_02.*robots: 1/.test(await log.locator('li').first().textContent()));
+  await reads(log.locator('li').first(), /Speed 100 %.*robot_02.*applied \(\d+ ms\)/);
   await grab(page, parts(page).camera, 0.5, 0.5);
   await page.mouse.up();
-  await eventually('the release is shown', 2000, async () =>
-    /Camera to zero.*received by relay, robots: 1/.test(await log.locator('li').first().textContent()));
+  await reads(log.locator('li').first(), /Camera to zero.*applied \(\d+ ms\)/);
   await closePage(page);
 });
 

@@ -45,11 +45,11 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
-/** Starts a stack with two relays; `down` stops it and removes its directory. */
-export async function startStack(robots = 2) {
+/** Starts a stack with two relays; `down` stops it and removes its directory. settings: more of deploy/stack's. */
+export async function startStack(robots = 2, settings = {}) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await tryStack(robots);
+      return await tryStack(robots, settings);
     } catch (error) {
       // Somebody else may take a port between its choice and its use.
       if (attempt === 3 || !/port \d+ on 127\.0\.0\.1 is taken/.test(error.message)) throw error;
@@ -57,11 +57,11 @@ export async function startStack(robots = 2) {
   }
 }
 
-async function tryStack(robots) {
+async function tryStack(robots, settings) {
   const dir = await mkdtemp('/tmp/telerelay-browser-');
   const [port, tlsPort] = await freePorts(2);
   const env = {
-    ...process.env, PORT: `${port}`, TLS_PORT: `${tlsPort}`, RUN_DIR: dir, RELAYS: '2', ROBOTS: `${robots}`,
+    ...process.env, PORT: `${port}`, TLS_PORT: `${tlsPort}`, RUN_DIR: dir, RELAYS: '2', ROBOTS: `${robots}`, ...settings,
   };
   const verb = (...args) => run(path.join(root, 'deploy/stack'), args, { env, timeout: 60_000 });
   const down = async () => {
@@ -82,10 +82,10 @@ async function tryStack(robots) {
     tlsUrl: `https://localhost:${tlsPort}`,
     start: (name) => verb('start', name),
     stop: (name) => verb('stop', name),
-    async kill(name) {
+    async kill(name, signal = 'SIGKILL') {
       const pid = Number(await readFile(path.join(dir, 'pids', `${name}.pid`), 'utf8'));
       assert.ok(pid > 1);
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     },
     trace: (robot) => new Trace(path.join(dir, 'log', `${robot}.trace`)),
     down,
@@ -131,6 +131,13 @@ export const parts = (page) => ({
   speed: page.getByRole('slider', { name: 'Speed', exact: true }),
   brightness: page.getByRole('slider', { name: 'Brightness', exact: true }),
   robots: page.getByRole('combobox', { name: 'Robots', exact: true }),
+  stop: page.getByRole('button', { name: 'Stop', exact: true }),
+  rearm: page.getByRole('button', { name: 'Re-arm', exact: true }),
+  take: page.getByRole('button', { name: 'Take control', exact: true }),
+  release: page.getByRole('button', { name: 'Release control', exact: true }),
+  stopState: page.getByTestId('stop-state'),
+  control: page.getByTestId('control'),
+  notice: page.getByTestId('notice'),
   connection: page.getByTestId('connection'),
   log: page.getByTestId('command-log'),
   metric: (name) => page.locator(`[data-metric="${name}"]`),
@@ -186,6 +193,13 @@ export async function choose(page, robot) {
     (await robots.locator('option').allTextContents()).includes(robot));
   await robots.selectOption(robot);
 }
+
+/** Waits until the element's text matches. */
+export const reads = (locator, pattern, ms = 3000) => {
+  let last;
+  return eventually(pattern, ms, async () => pattern.test(last = await locator.textContent()))
+    .catch((error) => { throw new assert.AssertionError({ message: `${error.message}; it reads ${JSON.stringify(last)}` }); });
+};
 
 /** A point of a pad: x, y in −1..1 of its radius, y up. */
 export async function point(pad, x, y) {

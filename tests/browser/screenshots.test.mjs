@@ -21,7 +21,7 @@ test('screenshots', { skip: !process.env.SCREENSHOTS }, async () => {
       await eventually('values are there', 8000, () => parts(page).metric('signal').getAttribute('data-age'));
       await grab(page, parts(page).drive, 0.3, 0.55);
       await eventually('commands are acknowledged', 3000, async () =>
-        (await parts(page).log.locator('li[data-state="received"]').count()) === 5);
+        (await parts(page).log.locator('li[data-state="applied"]').count()) === 5);
       await page.screenshot({ path: path.join(root, 'docs', `${file}.png`) });
       await page.mouse.up();
       await closePage(page);

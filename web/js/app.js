@@ -20,6 +20,7 @@ import { createStore } from './store.js';
 import { createTabs } from './tabs.js';
 
 const AGE_MS = 200; // ages are redrawn this often
+const TAKE_MAX = 64; // robots by one press: well within the relay's rate limit
 
 const store = createStore();
 const ledger = new Ledger(`${Math.random().toString(36).slice(2, 8)}-`);
@@ -86,7 +87,7 @@ function rearm() {
 function takeControl() {
   const { wanted, others } = controlView(store.state);
   const take = guard.press(others.length > 0, performance.now());
-  for (const id of wanted) send(acquire(id, take && others.some((other) => other.id === id)));
+  for (const id of wanted.slice(0, TAKE_MAX)) send(acquire(id, take && others.some((other) => other.id === id)));
 }
 
 function releaseControl() {
@@ -150,7 +151,7 @@ function onFrame(frame) {
       break;
     default:
       store.apply(message, now);
-      if (message.kind !== 'telemetry') block();
+      if (message.kind === 'stop' || message.kind === 'control') block();
   }
   draw();
   return message.kind === 'greeting';

@@ -6,7 +6,7 @@ export const HOLDER_PING_MS = 500; // while in control: a sign of life that keep
 export const SILENCE_MS = 3000; // without a word: the relay counts as gone
 export const TICK_MS = 250;
 const ANSWER_MS = 1500; // an unanswered ping is at least this old by then
-const LATE_MS = 4 * TICK_MS; // a tick this late: the browser held the page up, and answers may be waiting behind it
+const LATE_MS = 2000; // hidden pages tick once a second; a tick this late: the browser held the page up, and answers may be waiting behind it
 
 export class Liveness {
   constructor() {
