@@ -17,6 +17,7 @@ export class Figures {
 
     print(title) {
         const line = (kind, list) => say(`${kind.padEnd(44)} ${String(list.length).padStart(5)} ×  p50 ${ms(quantile(list, 0.5))}  p99 ${ms(quantile(list, 0.99))}  max ${ms(Math.max(...list))}`);
+        if (this.#kinds.size === 0) return;
         say(`${title}, ms`);
         for (const [kind, list] of this.#kinds) line(`  ${kind}`, list);
         if (this.#kinds.size > 1) line('  all', this.all);

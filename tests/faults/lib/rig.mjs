@@ -27,9 +27,9 @@ export class Rig {
     figures = new Figures();
 
     // wires: a proxy on each side of nginx, one per robot and one for websites; network: namespaces (see net.mjs).
-    static async start({ robots = 2, relays = 2, flags = [], robotFlags = [], wires = false, network = false, seed = Date.now(), hb = true } = {}) {
+    static async start({ robots = 2, relays = 2, flags = [], robotFlags = [], wires = false, network = false, seed = Date.now(), stick = {} } = {}) {
         const rig = new Rig();
-        Object.assign(rig, { flags, robotFlags, hb });
+        Object.assign(rig, { flags, robotFlags, stick });
         rig.dice = random(seed);
         say(`seed ${seed}`);
         try {
@@ -100,7 +100,7 @@ export class Rig {
         robot.trace = new Trace(path.join(this.dir, `${id}.trace`));
         robot.spool = path.join(this.dir, `${id}.spool`);
         fs.mkdirSync(robot.spool);
-        robot.stick = new Stick(id, { hb: this.hb });
+        robot.stick = new Stick(id, this.stick);
         this.robots.push(robot);
         await this.startRobot(robot);
     }

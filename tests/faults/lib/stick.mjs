@@ -2,6 +2,8 @@
 // of them it did and when. Answers the robot's heartbeats as the page does.
 export class Stick {
     sent = new Map(); // value → {n, at}: when it was sent, ns
+    fate = new Map(); // command id → what became of it: an ack's status with its reason, or an error's code
+    answered = new Map(); // command id → when that was known, ns
     #n = 0;
     #hb;
     #timer;
@@ -15,10 +17,15 @@ export class Stick {
         this.drop();
         this.website = website;
         website.ws.on('message', (data) => {
-            if (!data.includes('"robot_heartbeat"')) return;
             const message = JSON.parse(data);
             if (message.type === 'robot_heartbeat' && message.device_id === this.id) this.#hb = message.hb;
+            else if (message.id?.startsWith(`${this.id}-`) && message.status !== 'received') this.#settle(message);
         });
+    }
+
+    #settle({ id, type, status, reason, code }) {
+        this.fate.set(id, type === 'error' ? code : [status, reason].filter(Boolean).join(' '));
+        this.answered.set(id, Number(process.hrtime.bigint()));
     }
 
     get usable() {
@@ -46,8 +53,12 @@ export class Stick {
         this.website.send(move);
     }
 
+    idsBetween(from, to) {
+        return [...this.sent.values()].filter(({ at }) => at > from && at <= to).map(({ n }) => `${this.id}-${n}`);
+    }
+
     sentBetween(from, to) {
-        return [...this.sent.values()].filter(({ at }) => at > from && at <= to).length;
+        return this.idsBetween(from, to).length;
     }
 
     // Its website's socket ends, without a zero.
