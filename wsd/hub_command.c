@@ -273,7 +273,7 @@ static int tell_robots_here(struct hub *h, const struct operator* op, const stru
         if (m->device_id != NULL && strcmp(m->device_id, r->id) != 0)
             continue;
         o.device_id = r->id;
-        hub_tell_stop(h, r, &o);
+        hub_tell_stop(h, r, &o, true);
         told++;
         if (bus_up(h->bus))
             continue;

@@ -32,6 +32,7 @@ struct robot {
     /* of the present connection */
     bool answers;                   /* it knows receipts and stop: it has sent such a message */
     bool stopped;                   /* it has been told to stop, or says that it is: no motion goes out */
+    bool told_first;                /* it was told before the bus was, whose order is still to come */
     int64_t stop_seq;               /* of the last stop or re-arm that it was told; 0: none */
     bool said;                      /* the next three hold what it last said about itself */
     bool said_stopped;              /* whether it is stopped */
@@ -109,7 +110,8 @@ void hub_keep_leases(struct hub *h, struct operator* op, int64_t now);
 /* hub_robot.c */
 void hub_on_order(void *ctx, const struct bus_order *o);
 void hub_on_wanted(void *ctx, const char *device_id);
-void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o); /* stop and re-arm */
+/* Stop and re-arm. first: before the bus knows. */
+void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bool first);
 void hub_zero(struct hub *h, struct robot *r, enum msg_type type);          /* a zero that does not come from the bus */
 void hub_robot_begin(struct robot *r);                                      /* a new connection */
 void hub_robot_end(struct hub *h, struct robot *r);                         /* it goes: nothing more will be answered */

@@ -16,7 +16,7 @@
 void hub_robot_begin(struct robot *r)
 {
     r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
-    r->answers = r->stopped = r->said = false;
+    r->answers = r->stopped = r->told_first = r->said = false;
     r->stop_seq = r->wanted_ms = 0;
     r->driver = 0;
     r->hb = -1;
@@ -151,25 +151,33 @@ void hub_zero(struct hub *h, struct robot *r, enum msg_type type)
     frame_unref(item.frame);
 }
 
-void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o)
+/* What waits unsent is overtaken, and must not follow. A robot that knows nothing of stops gets zeros. */
+static void end_motions(struct hub *h, struct robot *r)
 {
-    bool stop = o->type == MSG_STOP;
+    static const enum msg_type motions[] = {MSG_ROBOT_MOVE, MSG_CAMERA_MOVE};
+    for (size_t i = 0; i < sizeof(motions) / sizeof(motions[0]); i++) {
+        ws_withdraw(r->session, OUTQ_COMMAND, relay_command_key(motions[i]));
+        if (!r->answers)
+            hub_zero(h, r, motions[i]);
+    }
+}
+
+void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bool first)
+{
     struct outq_item item = {.token = (uint64_t)o->seq, .lane = OUTQ_STOP};
-    if (r->stopped == stop && r->stop_seq == o->seq)
-        return; /* told before the bus was */
-    r->stopped = stop;
+    bool told = r->told_first && r->stop_seq == o->seq;
+    r->told_first = first;
+    r->stopped = o->type == MSG_STOP;
     r->stop_seq = o->seq;
-    item.frame = frame_create(o->json, o->len);
+    item.frame = told ? NULL : frame_create(o->json, o->len);
     if (item.frame == NULL)
         return;
     if (!receipts_waiting(&r->waiting, o))
         await_answer(h, r, o);
     hub_push(h, r->session, &item);
     frame_unref(item.frame);
-    if (stop && !r->answers) {
-        hub_zero(h, r, MSG_ROBOT_MOVE);
-        hub_zero(h, r, MSG_CAMERA_MOVE);
-    }
+    if (r->stopped)
+        end_motions(h, r);
 }
 
 void hub_on_order(void *ctx, const struct bus_order *o)
@@ -181,7 +189,7 @@ void hub_on_order(void *ctx, const struct bus_order *o)
     if (o->origin.instance != NULL)
         r->wanted_ms = clock_mono_ms();
     if (o->type == MSG_STOP || o->type == MSG_REARM)
-        hub_tell_stop(h, r, o);
+        hub_tell_stop(h, r, o, false);
     else
         deliver(h, r, o);
 }

@@ -172,6 +172,13 @@ static void after_drain(struct outq *q)
     }
 }
 
+void outq_withdraw(struct outq *q, enum outq_lane lane, uint32_t key, const struct outq_observer *observer)
+{
+    for (int i; (i = find_obsolete(q, 0, lane, key)) >= 0;)
+        give_up(q, (unsigned)i, OUTQ_SUPERSEDED, observer);
+    after_drain(q);
+}
+
 unsigned outq_expire(struct outq *q, int64_t now_ms, const struct outq_observer *observer)
 {
     unsigned dropped = 0;

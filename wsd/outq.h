@@ -63,6 +63,9 @@ struct outq {
 enum outq_result outq_push(struct outq *q, const struct outq_item *item, bool slow, size_t limit,
                            const struct outq_observer *observer);
 
+/* Drops the unsent items of this lane and key. */
+void outq_withdraw(struct outq *q, enum outq_lane lane, uint32_t key, const struct outq_observer *observer);
+
 /* Drops what is past its deadline; call it before outq_take. Only stop and command lane have deadlines. Returns how
  * many. */
 unsigned outq_expire(struct outq *q, int64_t now_ms, const struct outq_observer *observer);

@@ -89,7 +89,7 @@ static void mark_dirty(struct ws *w, struct session *s)
     DL_APPEND2(w->dirty, s, dirty_prev, dirty_next);
 }
 
-/* Who takes batches gets telemetry at the pace of a screen, unless something more urgent goes out anyway. */
+/* Telemetry for who takes batches: at the pace of a screen. */
 static void mark_gathering(struct ws *w, struct session *s)
 {
     if (s->gathering)
@@ -104,10 +104,9 @@ static void unmark(struct ws *w, struct session *s)
 {
     if (s->gathering)
         DL_DELETE2(w->gathering, s, gather_prev, gather_next);
-    s->gathering = false;
     if (s->dirty)
         DL_DELETE2(w->dirty, s, dirty_prev, dirty_next);
-    s->dirty = false;
+    s->gathering = s->dirty = false;
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -164,7 +163,7 @@ static struct outq_observer observer(struct session *s)
     return (struct outq_observer){on_dropped, s};
 }
 
-/* What is too old goes, and its senders are told; also while the peer takes nothing. */
+/* Also while the peer takes nothing: senders want to know. */
 static void expire(struct ws *w, struct session *s, int64_t now)
 {
     struct outq_observer o = observer(s);
@@ -248,6 +247,12 @@ enum outq_result ws_push(struct ws *w, struct session *s, const struct outq_item
     return result;
 }
 
+void ws_withdraw(struct session *s, enum outq_lane lane, uint32_t key)
+{
+    struct outq_observer o = observer(s);
+    outq_withdraw(&s->q, lane, key, &o);
+}
+
 static int on_writable(struct ws *w, struct session *s)
 {
     s->blocked_since_ms = clock_mono_ms(); /* it took something */
@@ -283,14 +288,12 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
         s->rx_since_ms = s->heard_ms;
         watch(w, s);
     }
-    if (frame_ends && ++s->rx_fragments > conf->fragments) {
+    const char *why = frame_ends && ++s->rx_fragments > conf->fragments ? "too many fragments" : NULL;
+    if (why == NULL && session_rx_join(s, piece, len, max) != 0)
+        why = "out of memory";
+    if (why != NULL) {
         session_rx_end(s);
-        hub_bad_message(w->hub, s, MSG_TOO_LARGE, "too many fragments");
-        return;
-    }
-    if (session_rx_join(s, piece, len, max) != 0) {
-        session_rx_end(s);
-        hub_bad_message(w->hub, s, MSG_TOO_LARGE, "out of memory");
+        hub_bad_message(w->hub, s, MSG_TOO_LARGE, why);
         return;
     }
     if (ends) {
@@ -501,9 +504,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 
 static void on_gathered(struct ev_loop *loop, ev_timer *timer, int revents)
 {
-    (void)loop;
-    (void)revents;
     struct ws *w = timer->data;
+    (void)loop, (void)revents;
     while (w->gathering != NULL)
         flush_or_kill(w, w->gathering);
 }

@@ -21,6 +21,9 @@ void ws_destroy(struct ws *w); /* takes NULL; closes what is left */
  * with a token that are dropped unsent while the session lives are told to hub_dropped. */
 enum outq_result ws_push(struct ws *w, struct session *s, const struct outq_item *item);
 
+/* Drops unsent items, as if newer ones had taken their place. */
+void ws_withdraw(struct session *s, enum outq_lane lane, uint32_t key);
+
 /* Nothing from the peer counts from now on; it is closed with `code` once what is queued is sent. */
 void ws_close(struct ws *w, struct session *s, enum session_close code);
 

@@ -1,0 +1,185 @@
+// Goal: anyone can stop a robot, on any relay, with Redis or (on the same relay) without; it stays stopped through the
+// end of everything until somebody re-arms it; and what is shown is what the robot itself has said.
+import { after, afterEach, before, describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import { Cluster, assertRecent, until } from './lib/harness.mjs';
+
+// A robot as the real client is one: obeys, and says so.
+const obedient = (robot) => {
+    robot.ws.on('message', (data) => {
+        const m = JSON.parse(data.toString());
+        if (m.type !== 'stop' && m.type !== 'rearm') return;
+        robot.stopped = m.type === 'stop';
+        robot.send({ type: 'stop_state', stopped: robot.stopped, seq: m.seq, by: m.by });
+        if (m.id) robot.send({ type: 'ack', id: m.id, seq: m.seq, status: 'applied' });
+    });
+    robot.send({ type: 'stop_state', stopped: false });
+    return robot;
+};
+const state = (device_id, stopped, confirmed) => ({ type: 'stop_state', device_id, stopped, confirmed });
+const isMove = (m) => m.type === 'robot_move' || m.type === 'camera_move';
+
+describe('stop and re-arm', () => {
+    let cluster;
+    before(async () => {
+        cluster = await Cluster.start({ relays: 2 });
+    });
+    afterEach(async () => {
+        await cluster.clear();
+        await (await cluster.website(1)).ask({ type: 'rearm' });
+        await cluster.clear();
+    });
+    after(() => cluster.stop());
+
+    for (const [name, at] of [['the same relay', 1], ['another relay', 2]]) {
+        it(`stops a robot on ${name}: told, latched, confirmed, receipt`, async () => {
+            const robot = obedient(await cluster.robot(at, 'robot_01'));
+            const website = await cluster.website(1);
+            const other = await cluster.website(2);
+            await website.sees(['robot_01']);
+            await other.sees(['robot_01']);
+            const { timestamp, ...ack } = await website.ask({ type: 'stop', device_id: 'robot_01', id: 's-1' });
+            assertRecent(timestamp);
+            assert.deepEqual(ack, { type: 'ack', original_type: 'stop', id: 's-1', status: 'received', message: 'Command received: Stop', robots: 1 });
+            const order = await robot.seen('stop');
+            assert.equal(order.id, 's-1');
+            assert.match(order.by, /^guest-[0-9a-f]{6}$/);
+            for (const peer of [website, other]) {
+                await peer.seen(state('robot_01', true, false));
+                const told = await peer.seen(state('robot_01', true, true));
+                assertRecent(told.timestamp);
+                assert.equal(told.by, order.by);
+            }
+            assert.equal((await website.seen({ id: 's-1', status: 'applied' })).device_id, 'robot_01');
+            const refused = await website.ask({ type: 'robot_move', x: 0, y: 1, id: 'm-1' });
+            assert.equal(refused.code, 'stopped');
+            assert.equal((await other.ask({ type: 'robot_move', x: 0, y: 0 })).code, 'stopped');
+            assert.equal((await website.ask({ type: 'set_speed', value: 40 })).robots, 1);
+            const { message } = await other.ask({ type: 'rearm', device_id: 'robot_01' });
+            assert.equal(message, 'Command received: Re-arm');
+            await website.seen(state('robot_01', false, true));
+            assert.equal((await website.ask({ type: 'robot_move', x: 0, y: 1, id: 'm-1' })).robots, 1);
+            await robot.seen('robot_move');
+            assert.deepEqual(robot.commands().map((m) => m.type), ['stop', 'set_speed', 'rearm', 'robot_move']);
+        });
+    }
+
+    it('without device_id stops every robot that is known, also one that is offline', async () => {
+        const one = obedient(await cluster.robot(1, 'robot_01'));
+        const two = obedient(await cluster.robot(2, 'robot_02'));
+        const gone = await cluster.robot(2, 'robot_03');
+        const website = await cluster.website(1);
+        await website.sees(['robot_01', 'robot_02', 'robot_03']);
+        await gone.leave();
+        await website.sees(['robot_01', 'robot_02']);
+        assert.equal((await website.ask({ type: 'stop' })).robots, 2);
+        await one.seen('stop');
+        await two.seen('stop');
+        await website.seen(state('robot_03', true, false));
+        const back = obedient(await cluster.robot(1, 'robot_03'));
+        await back.seen('stop');
+        await website.seen(state('robot_03', true, true));
+        const late = await cluster.website(2);
+        for (const id of ['robot_01', 'robot_02', 'robot_03']) await late.seen(state(id, true, true));
+        assert.equal((await website.ask({ type: 'rearm' })).robots, 3);
+        for (const id of ['robot_01', 'robot_02', 'robot_03']) await late.seen(state(id, false, true));
+        const later = await (await cluster.website(1)).settled();
+        assert.equal(later.count('stop_state'), 0);
+    });
+
+    it('an unknown robot leaves no trace', async () => {
+        const website = await cluster.website(1);
+        const answer = await website.ask({ type: 'stop', device_id: 'nobody' });
+        assert.equal(answer.robots, 0);
+        assert.deepEqual(await (await cluster.redis()).call('KEYS', 'tr:*nobody*'), []);
+    });
+
+    it('an old robot gets zero moves behind the stop, no motion after it, and is never called confirmed', async () => {
+        const robot = await cluster.robot(2, 'robot_01');
+        const website = await cluster.website(1);
+        await website.sees(['robot_01']);
+        await website.ask({ type: 'robot_move', x: 0, y: 1 });
+        await website.ask({ type: 'stop' });
+        await robot.seen('stop');
+        await robot.seen({ type: 'robot_move', x: 0, y: 0 });
+        await robot.seen({ type: 'camera_move', x: 0, y: 0 });
+        assert.equal((await website.ask({ type: 'robot_move', x: 0, y: 1 })).code, 'stopped');
+        await website.settled();
+        assert.equal(website.count({ confirmed: true }), 0);
+    });
+
+    it('is latched again for a robot that says it is not stopped, and by one that says it is', async () => {
+        const website = await cluster.website(1);
+        const robot = obedient(await cluster.robot(2, 'robot_01'));
+        await website.sees(['robot_01']);
+        await website.ask({ type: 'stop', device_id: 'robot_01' });
+        await website.seen(state('robot_01', true, true));
+        const from = robot.history.length;
+        robot.send({ type: 'stop_state', stopped: false }); // it lost its disk
+        await robot.seen('stop', 3000, from);
+        const pressed = obedient(await cluster.robot(1, 'robot_02'));
+        pressed.send({ type: 'stop_state', stopped: true, by: 'hardware' }); // somebody hit its own button
+        const told = await website.seen(state('robot_02', true, true));
+        assert.equal(told.by, 'hardware');
+        assert.equal((await website.ask({ type: 'robot_move', x: 0, y: 1, device_id: 'robot_02' })).code, 'stopped');
+        await website.ask({ type: 'rearm', device_id: 'robot_02' });
+        await pressed.seen('rearm');
+        await website.seen(state('robot_02', false, true));
+    });
+
+    it('is not limited by what else the website sends', async () => {
+        const robot = obedient(await cluster.robot(2, 'robot_01'));
+        const website = await cluster.website(1);
+        await website.sees(['robot_01']);
+        for (let i = 0; i < 250; i++) website.send({ type: 'robot_move', x: 0, y: 0.5 });
+        website.send({ type: 'stop', id: 's' });
+        await robot.seen('stop');
+        await website.seen({ code: 'rate_limited' });
+        assert.equal((await website.seen({ id: 's', status: 'received' })).robots, 1);
+        const at = robot.history.findIndex((entry) => entry.message.type === 'stop');
+        assert.deepEqual(robot.all(isMove, at), []);
+    });
+});
+
+describe('stop through outages', () => {
+    let cluster;
+    before(async () => {
+        cluster = await Cluster.start({ relays: 2 });
+    });
+    after(() => cluster.stop());
+
+    it('stops robots of the same relay while Redis is away, and the others when it is back', async () => {
+        const near = obedient(await cluster.robot(1, 'robot_01'));
+        const far = obedient(await cluster.robot(2, 'robot_02'));
+        const website = await cluster.website(1);
+        await website.sees(['robot_01', 'robot_02']);
+        await cluster.killRedis();
+        await website.seen({ type: 'relay_status', redis: false });
+        const pressed = performance.now();
+        assert.equal((await website.ask({ type: 'stop' })).robots, 1);
+        await near.seen('stop');
+        assert.ok(near.history.find((e) => e.message.type === 'stop').at - pressed < 200);
+        await website.seen(state('robot_01', true, true));
+        assert.equal((await website.ask({ type: 'rearm' })).type, 'error');
+        assert.equal(far.count('stop'), 0);
+        await cluster.startRedis();
+        await far.seen('stop', 5000);
+        await website.seen(state('robot_02', true, true), 5000);
+        assert.equal((await website.ask({ type: 'robot_move', x: 0, y: 1 })).code, 'stopped');
+        assert.equal(near.stopped, true);
+        // through the end of a relay, of Redis, and of a robot
+        await cluster.relay(2).kill();
+        await cluster.startRelay(2);
+        await cluster.killRedis();
+        await cluster.startRedis();
+        await until(async () => (await (await cluster.redis()).call('SMEMBERS', 'tr:latched')).length === 2, 5000, 'latched in Redis');
+        near.drop();
+        const again = obedient(await cluster.robot(2, 'robot_01'));
+        await again.seen('stop', 5000);
+        const late = await cluster.website(2);
+        await late.seen(state('robot_01', true, true), 5000);
+        await late.ask({ type: 'rearm' });
+        await late.seen(state('robot_01', false, true), 5000);
+        await again.seen('rearm');
+    });
+});
