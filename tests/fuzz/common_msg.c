@@ -40,6 +40,46 @@ static void put_error(struct jsonw *w, const struct msg *m)
     msg_put_error(w, &fault);
 }
 
+/* An ack is a robot's word of a command, or a relay's. */
+static void put_ack(struct jsonw *w, const struct msg *m, const char *device_id)
+{
+    if (m->outcome != MSG_NO_OUTCOME) {
+        struct msg_receipt receipt = {m->original_type, m->id, device_id, m->outcome, m->reason, m->time_ms * 1000};
+        msg_put_receipt(w, &receipt);
+        msg_append_int(w, "latency_ms", 12);
+    } else {
+        struct msg_ack ack = {m->original_type, m->id, m->message, m->robots, m->duplicate, m->time_ms * 1000};
+        msg_put_ack(w, &ack);
+    }
+}
+
+/* What is about stop, control and signs of life; false when it is something else. */
+static bool put_state(struct jsonw *w, const struct msg *m, const char *device_id)
+{
+    switch (m->type) {
+    case MSG_STOP:
+    case MSG_REARM:
+        msg_put_stop(w, m->type, m->id, m->by, m->seq < 0 ? 0 : m->seq, m->time_ms * 1000);
+        return true;
+    case MSG_STOP_STATE:
+        msg_put_stop_state(w, device_id, m->stopped, m->confirmed, m->by, m->time_ms);
+        return true;
+    case MSG_CONTROL_STATE:
+        msg_put_control_state(w, device_id, m->holder, m->you, m->epoch < 0 ? 0 : m->epoch);
+        return true;
+    case MSG_HEARTBEAT:
+    case MSG_ROBOT_HEARTBEAT:
+        msg_put_robot_heartbeat(w, device_id, m->hb);
+        return true;
+    case MSG_PING:
+    case MSG_PONG:
+        msg_put_pong(w, m->id, m->time_ms * 1000);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Writes `m` as the relay would pass it on; false when it would not. */
 static bool put_again(struct jsonw *w, const struct msg *m)
 {
@@ -68,17 +108,24 @@ static bool put_again(struct jsonw *w, const struct msg *m)
     case MSG_VIDEO_FRAME:
         msg_put_video_frame(w, m, device_id, 0);
         return true;
-    case MSG_ACK: {
-        struct msg_ack ack = {m->original_type, m->id, m->message, m->robots, m->time_ms * 1000};
-        msg_put_ack(w, &ack);
-        return m->status != NULL;
-    }
+    case MSG_ACK:
+        put_ack(w, m, device_id);
+        return true;
     case MSG_ERROR:
         put_error(w, m);
         return true;
     default:
-        return false;
+        return put_state(w, m, device_id);
     }
+}
+
+static void same_safety(const struct msg *a, const struct msg *b)
+{
+    require(a->hb == b->hb && a->stopped == b->stopped && a->confirmed == b->confirmed && a->you == b->you);
+    require(a->type == MSG_ACK || same_text(a->by, b->by));
+    require(same_text(a->holder, b->holder));
+    if ((a->type == MSG_STOP || a->type == MSG_REARM) && a->seq >= 0)
+        require(a->seq == b->seq);
 }
 
 static void check_again(const struct msg *m)
@@ -90,6 +137,8 @@ static void check_again(const struct msg *m)
     if (out == NULL)
         out = malloc(OUT_MAX);
     require(out != NULL);
+    for (size_t i = 0; i < m->n_device_ids; i++)
+        require(msg_device_id_valid(msg_device_id_at(m, i), strlen(msg_device_id_at(m, i))));
     jsonw_init(&w, out, OUT_MAX);
     if (!put_again(&w, m))
         return;
@@ -102,11 +151,17 @@ static void check_again(const struct msg *m)
         require(same_text(m->status, back.status) && same_text(m->message, back.message));
     } else if (msg_is_command(m->type)) {
         require(back.type == m->type && m->x == back.x && m->y == back.y && m->value == back.value);
+        require(same_text(m->id, back.id));
     } else if (m->type == MSG_VIDEO_FRAME) {
         require(same_text(m->frame_data, back.frame_data) && m->frame_number == back.frame_number);
     } else if (m->type == MSG_ACK) {
-        require(same_text(m->id, back.id) && same_text(m->message, back.message) && m->robots == back.robots);
+        require(same_text(m->id, back.id) && same_text(m->reason, m->outcome ? back.reason : m->reason));
+        if (m->outcome)
+            require(back.latency_ms == 12 && same_text(back.status, msg_outcome_name(m->outcome)));
+        else
+            require(same_text(m->message, back.message) && m->robots == back.robots && m->duplicate == back.duplicate);
     }
+    same_safety(m, &back);
     msg_finish(&back);
 
     char small[64];
