@@ -1,131 +1,13 @@
 // Goal: telerelay-robot at the seam to its relay, which a plain WebSocket server plays here: it obeys,
 // reports, comes back after every kind of loss, and its outputs rest whenever nobody asks for motion.
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import https from 'node:https';
 import path from 'node:path';
-import { WebSocketServer } from 'ws';
-import { Proc, freePort, pause, program, sanitizerEnv, temporaryDirectory, until, within } from './lib/harness.mjs';
-
-const now = () => process.hrtime.bigint(); // CLOCK_MONOTONIC in ns, as in the trace
-const ms = (ns) => Number(ns) / 1e6;
-
-let dir;
-const robots = [];
-const relays = [];
-before(() => { dir = temporaryDirectory(); });
-after(() => fs.rmSync(dir, { recursive: true, force: true }));
-afterEach(async () => {
-    for (const relay of relays.splice(0)) await relay.kill();
-    const ended = robots.splice(0);
-    for (const robot of ended) {
-        const { status, signal } = await robot.proc.terminate(3000);
-        assert.deepEqual({ status, signal }, { status: robot.expectedStatus ?? 0, signal: null }, robot.proc.log());
-    }
-    for (const file of fs.readdirSync(dir).filter((name) => /\.(asan|ubsan)\./.test(name))) {
-        const text = fs.readFileSync(path.join(dir, file), 'utf8');
-        fs.rmSync(path.join(dir, file));
-        assert.fail(text);
-    }
-});
-
-// A connection of the robot, as the relay sees it.
-class Link {
-    messages = [];
-    constructor(ws, request) {
-        this.ws = ws;
-        this.request = request;
-        ws.on('message', (data) => this.messages.push(JSON.parse(data)));
-        ws.on('error', () => {});
-        this.closed = new Promise((resolve) => ws.on('close', (code) => resolve(code)));
-    }
-
-    send(message) {
-        this.ws.send(typeof message === 'string' ? message : JSON.stringify(message));
-    }
-
-    greet() {
-        const device_id = new URL(this.request.url, 'ws://x').searchParams.get('device_id');
-        this.send({ type: 'connection', status: 'connected', device_type: 'robot', device_id, message: `Robot ${device_id} connected to server` });
-    }
-
-    drive(x, y) {
-        this.send({ type: 'robot_move', x, y, timestamp: '2026-01-15T10:30:45.123456Z' });
-    }
-
-    get(type, count = 1, limit = 3000) {
-        const found = () => this.messages.filter((message) => message.type === type);
-        return until(() => (found().length >= count ? found() : null), limit, `${count} × ${type}`);
-    }
-}
-
-class Relay {
-    links = [];
-    answers = []; // the heads of the 101 answers
-    static async listen({ port = 0, tls, status } = {}) {
-        const relay = new Relay();
-        relay.server = tls ? https.createServer(tls) : http.createServer();
-        relay.wss = new WebSocketServer({
-            server: relay.server, perMessageDeflate: true,
-            ...(status && { verifyClient: (info, done) => { relay.refused = (relay.refused ?? 0) + 1; done(false, status); } }),
-        });
-        relay.wss.on('error', () => {});
-        relay.wss.on('headers', (headers) => relay.answers.push(headers.join('\n')));
-        relay.wss.on('connection', (ws, request) => {
-            const link = new Link(ws, request);
-            link.at = now();
-            relay.links.push(link);
-            link.greet();
-        });
-        relay.server.listen(port, '127.0.0.1');
-        await within(new Promise((resolve) => relay.server.once('listening', resolve)), 2000, 'listening');
-        relay.port = relay.server.address().port;
-        relays.push(relay);
-        return relay;
-    }
-
-    // The n-th connection, counted from 1.
-    link(n = 1, limit = 3000) {
-        return until(() => this.links[n - 1], limit, `connection ${n}`);
-    }
-
-    async kill() {
-        for (const { ws } of this.links) ws.terminate();
-        this.wss.close();
-        await new Promise((resolve) => this.server.close(resolve));
-    }
-}
-
-function startRobot(port, { flags = [], id = 'robot_01', scheme = 'ws', host = 'localhost', env = {} } = {}) {
-    const base = path.join(dir, `robot${now()}`);
-    const proc = new Proc('robot', program('telerelay-robot'), [
-        '--url', `${scheme}://${host}:${port}/ws/telemetry/`, '--device-id', id, '--trace', `${base}.trace`, ...flags,
-    ], { env: { ...sanitizerEnv(base), ...env }, log: `${base}.log` });
-    const robot = {
-        proc,
-        trace: () => (fs.existsSync(`${base}.trace`) ? fs.readFileSync(`${base}.trace`, 'utf8') : '').split('\n')
-            .filter(Boolean).map((line) => JSON.parse(line)),
-        drive: () => robot.trace().filter(({ output }) => output === 'drive'),
-        says: async (pattern, limit = 3000) => {
-            try {
-                await until(() => pattern.test(proc.log()), limit, `${pattern}`);
-            } catch (error) {
-                throw new Error(`${error.message} in\n${proc.log()}`);
-            }
-        },
-        // The first change of the drive after `from` (ns) to which the test says yes.
-        driveAfter: (from, test, limit = 3000) => until(
-            () => robot.drive().find((line) => line.t_ns >= Number(from) && test(line)), limit, 'a change of the drive'),
-    };
-    robots.push(robot);
-    return robot;
-}
-
-const atRest = (line) => line.left === 0 && line.right === 0;
-const moving = (line) => !atRest(line);
+import { Proc, freePort, pause, program, until, within } from './lib/harness.mjs';
+import { Relay, atRest, dir, moving, ms, now, startRobot } from './lib/robot.mjs';
 
 describe('robot: handshake', () => {
     it('names itself, sends no Origin and takes no extension although it is offered one', async () => {

@@ -461,6 +461,7 @@ static void remembers_so_many_heartbeats_and_no_more(void **state)
         last = safety_heartbeat(&s, (1000 + i / 100) * MS);
     assert_int_equal(drive_hb(&s, 1, last - SAFETY_HEARTBEATS + 1, -1, 1010), SAFETY_APPLIED);
     assert_int_equal(drive_hb(&s, 1, last - SAFETY_HEARTBEATS, -1, 1010), SAFETY_EXPIRED_HB);
+    assert_int_equal(drive_hb(&s, 1, last + 1, -1, 1010), SAFETY_EXPIRED_HB);
 }
 
 static void can_insist_on_heartbeats(void **state)
