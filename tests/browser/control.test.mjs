@@ -67,7 +67,7 @@ test('take, refuse, take from its holder, release', async () => {
 
   // Asking is refused, the second press takes; the motion of the first page ends.
   await two.take.click();
-  await reads(two.control, new RegExp(`^${holder} has control. Press Take control again to take it from ${holder}$`));
+  await reads(two.control, new RegExp(`^${holder} has control. Press Take control again to take it from them$`));
   await reads(two.log.locator('li[data-type="control_acquire"]').first(), /Take control.*robot_01.*not_in_control/);
   assert.equal(await one.drive.getAttribute('data-held'), 'true', 'nothing has happened to the holder');
   assert.deepEqual((await robot1.since('drive', begin)).filter(rests), []);
@@ -80,6 +80,8 @@ test('take, refuse, take from its holder, release', async () => {
   await reads(one.control, /^guest-[0-9a-f]{6} has control$/);
   await eventually('its stick is let go', 1000, async () => (await one.drive.getAttribute('data-held')) === 'false');
   assert.equal(await one.drive.getAttribute('aria-disabled'), 'true');
+  const last = movesOf(first, begin).at(-1);
+  assert.deepEqual([last.x, last.y], [0, 0]);
   await first.mouse.up();
   const lost = monotonic();
   await grab(first, one.drive, 0, 0.6);

@@ -60,7 +60,7 @@ export function createSafetyBar({ bar, lines, notice, rearm, control, take, rele
     const held = controlView(state);
     setData(control, 'mode', held.shown ? 'exclusive' : 'shared');
     const connected = state.connection === 'connected';
-    const prompt = armed && held.others.length > 0 ? `. Press Take control again to take it from ${held.others[0].holder}` : '';
+    const prompt = armed && held.others.length > 0 ? '. Press Take control again to take it from them' : '';
     setText(control, connected ? `${held.text}${prompt}` : '');
     take.hidden = !held.shown || (held.mine.length > 0 && held.wanted.length === 0);
     take.disabled = !connected || held.wanted.length === 0;

@@ -57,6 +57,7 @@
 export const STALE_MS = 10_000;
 export const SETTLE_MS = 1000; // after the greeting: what is stopped has been told by then
 export const NOTICE_MS = 20_000;
+const OLD_NEWS_MS = 500;
 export const ROBOTS_MAX = 2000;
 export const METRICS_MAX = 64; // per robot; a message has at most 36, but each may have others
 
@@ -72,6 +73,14 @@ const oldest = (metrics) => [...metrics].reduce((a, b) => (b[1].at < a[1].at ? b
 export function createStore() {
   return new Store();
 }
+
+/**
+ * Whether a stop state ends what was asked for: it is so, or somebody else was quicker or later. What comes right after a
+ * Stop may be from before it.
+ * @param {Asked} asked @param {boolean} stopped @param {number} now
+ */
+const isAnswer = ({ what, at, received }, stopped, now) =>
+  stopped === (what === 'stop') || (received && (what === 'rearm' || now - at >= OLD_NEWS_MS));
 
 export class Store {
   constructor() {
@@ -158,7 +167,7 @@ export class Store {
         const robot = this.robot(message.deviceId);
         if (!robot) break;
         robot.stop = { stopped, confirmed, by, at, heard: true };
-        if (robot.asked && stopped === (robot.asked.what === 'stop')) robot.asked = null;
+        if (robot.asked && isAnswer(robot.asked, stopped, now)) robot.asked = null;
         break;
       }
       case 'control': {

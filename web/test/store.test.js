@@ -160,6 +160,24 @@ test('a stop that was asked for is open until a stop state says so', () => {
   assert.equal(store.state.robots.get('a')?.asked?.refused, 'Redis is away');
 });
 
+test('what somebody else does meanwhile is not hidden by what was asked for here', () => {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  store.apply(presence('a', true), 0);
+  store.apply(stop('a', true, true), 0);
+  store.ask('rearm', 'a', 'c-1', 10);
+  store.answer('c-1', '');
+  store.apply(stop('a', true, true), 20);
+  assert.equal(store.state.robots.get('a')?.asked, null, 'stopped again');
+  store.apply(stop('a', false, true), 30);
+  store.ask('stop', 'a', 'c-2', 40);
+  store.answer('c-2', '');
+  store.apply(stop('a', false, true), 50);
+  assert.notEqual(store.state.robots.get('a')?.asked, null, 'this may be from before');
+  store.apply(stop('a', false, true), 540);
+  assert.equal(store.state.robots.get('a')?.asked, null, 're-armed by somebody since');
+});
+
 test('a stop that the connection took with it is told', () => {
   const store = createStore();
   store.setConnection('connected', 0);
