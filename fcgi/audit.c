@@ -132,7 +132,9 @@ static void put_stages(struct buf *out, struct item_clock *clock, const struct s
     uint64_t ms;
     buf_str(out, ",\"stages\":[");
     if (member_find(command->text, command->len, "received_ms", &m) && member_number(&m, &ms)) {
-        put_stage(out, clock, &(struct member){.value = received, .len = sizeof(received) - 1}, ms);
+        /* The relay knows Redis' clock to a millisecond or so, and that it came before it was decided. */
+        put_stage(out, clock, &(struct member){.value = received, .len = sizeof(received) - 1},
+                  ms < command->id.ms ? ms : command->id.ms);
         buf_str(out, "},");
     }
     put_stage(out, clock, decided, command->id.ms);

@@ -225,6 +225,12 @@ static void commands(void **state)
                     "{\"stage\":\"applied\",\"timestamp\":\"2026-01-15T10:30:45.124Z\"},"
                     "{\"stage\":\"expired\",\"timestamp\":\"2026-01-15T10:30:45.125Z\",\"reason\":\"hb\"}]}");
 
+    /* It cannot have come after it was decided: that is the clocks' difference. */
+    assert_true(put_command(
+        "\"seq\":6,\"received_ms\":1768473045124,\"outcome\":\"sent\",\"command\":{\"type\":\"stop\"}", NULL, 0));
+    buf_add(&out, "", 1);
+    assert_non_null(strstr(out.data, "{\"stage\":\"received\",\"timestamp\":\"2026-01-15T10:30:45.123Z\"}"));
+    buf_clear(&out, SIZE_MAX);
     assert_true(put_command("\"seq\":6,\"outcome\":\"sent\",\"command\":{\"type\":\"stop\"}", NULL, 0));
     is_written("{\"id\":\"1768473045123-2\",\"device_id\":\"robot_01\",\"timestamp\":\"2026-01-15T10:30:45.123Z\","
                "\"seq\":6,\"by\":null,\"relay\":null,\"type\":\"stop\",\"outcome\":\"sent\","
