@@ -352,7 +352,7 @@ int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *toke
                                BUS_ARG(a.deadline),
                                BUS_ARG(a.received),
                                BUS_ARG(msg_type_name(c->type)),
-                               BUS_ARGN(c->json, c->len),
+                               BUS_ARGN(c->json, c->len - 1),
                                BUS_ARG(a.sender),
                                BUS_ARG(a.by),
                                BUS_ARG(a.tail),
@@ -374,7 +374,7 @@ int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, 
                                BUS_ARG(s->stopped ? "1" : "0"),
                                BUS_ARG(seq),
                                BUS_ARG(a.received),
-                               BUS_ARGN(w.buf, w.len),
+                               BUS_ARGN(w.buf, w.len - 1),
                                BUS_ARG(a.by),
                                BUS_ARG(a.tail)};
     return bus_link_script(b->link, BUS_SCRIPT_STOP, args, 7, on_sent, request(owner, token, (void (*)(void))cb));
@@ -423,9 +423,9 @@ int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, ui
     put_zero(&d, drive, sizeof(drive), MSG_ROBOT_MOVE);
     put_zero(&c, camera, sizeof(camera), MSG_CAMERA_MOVE);
     snprintf(lease, sizeof(lease), "%d", b->conf->wsd.control_ms);
-    struct rconn_arg args[] = {BUS_ARG(names[op]),     BUS_ARG(device_id),  BUS_ARG(a.sender),
-                               BUS_ARG(a.by),          BUS_ARG(lease),      BUS_ARGN(d.buf, d.len),
-                               BUS_ARGN(c.buf, c.len), BUS_ARG(a.deadline), BUS_ARG(a.received)};
+    struct rconn_arg args[] = {
+        BUS_ARG(names[op]),         BUS_ARG(device_id),         BUS_ARG(a.sender),   BUS_ARG(a.by),      BUS_ARG(lease),
+        BUS_ARGN(d.buf, d.len - 1), BUS_ARGN(c.buf, c.len - 1), BUS_ARG(a.deadline), BUS_ARG(a.received)};
     return bus_link_script(b->link, BUS_SCRIPT_CONTROL, args, 9, on_controlled,
                            request(owner, token, (void (*)(void))cb));
 }

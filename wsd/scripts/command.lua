@@ -1,11 +1,11 @@
 -- One command to one robot or to all that are online.
 -- KEYS: tr:online tr:devices tr:ctl:ID tr:cmds:ID
--- ARGV: device id ('' for all), deadline and time of arrival (ms of Redis' clock), message type, JSON, SENDER, name
--- of the sender, "SENDER/T0 IDLEN ID", flags: x only who has control may, z a motion that stops, d the relay's own
--- zero, for the sender's motion and only if that was the robot's last
+-- ARGV: device id ('' for all), deadline and time of arrival (ms of Redis' clock), message type, JSON without its
+-- last brace, SENDER, name of the sender, "SENDER/T0 IDLEN ID", flags: x only who has control may, z a motion that
+-- stops, d the relay's own zero: for the sender's motion, and only if that was the robot's last
 -- Returns {0 sent, 1 expired, 2 stopped, 3 not in control; to how many robots; its highest number}.
 local target, deadline, kind, sender, flags = ARGV[5], tonumber(ARGV[6]), ARGV[8], ARGV[10], ARGV[13]
-local o = { deadline = ARGV[6], received = ARGV[7], kind = kind, json = ARGV[9], by = ARGV[11], tail = ARGV[12] }
+local o = { deadline = ARGV[6], received = ARGV[7], kind = kind, open = ARGV[9], by = ARGV[11], tail = ARGV[12] }
 local function flag(letter)
   return string.find(flags, letter, 1, true) ~= nil
 end
@@ -17,8 +17,13 @@ local robots, highest = 0, 0
 
 local function decide(id)
   local key = 'tr:ctl:' .. id
-  local last, driver, stopped, epoch, holder, over =
-    unpack(call('HMGET', key, 'seq', axis or 'driver', 'stopped', 'epoch', 'holder', 'until'))
+  local last, driver, stopped, epoch, holder, over
+  if exclusive then
+    last, driver, stopped, epoch, holder, over =
+      unpack(call('HMGET', key, 'seq', axis or 'driver', 'stopped', 'epoch', 'holder', 'until'))
+  else
+    last, driver, stopped = unpack(call('HMGET', key, 'seq', axis or 'driver', 'stopped'))
+  end
   if deadman and driver ~= sender then
     return 'no_robot'
   end
@@ -30,11 +35,10 @@ local function decide(id)
   local refused = expired and 'expired' or axis and stopped == '1' and 'stopped' or not may and 'not_in_control'
   local number = after(last, now_us)
   local seq = int(number)
-  epoch = exclusive and epoch
   if refused then
     if known(id) then
       call('HSET', key, 'seq', seq)
-      audit(id, o, seq, epoch, refused, o.json)
+      audit(id, o, numbers(seq, epoch), refused)
     end
     return refused
   end

@@ -67,28 +67,32 @@ local function clear(name)
   return call('ZREM', 'tr:relays', name)
 end
 
--- o: kind, by, received and json of a command. seq: text
-local function audit(id, o, seq, epoch, outcome, json)
-  append('tr:cmds:' .. id, commands_maxlen, '"seq":' .. seq .. ',"by":"' .. o.by .. '","relay":"' .. relay ..
-    '","received_ms":' .. o.received .. ',"outcome":"' .. outcome .. '"' ..
-    (epoch and ',"epoch":' .. epoch or '') .. ',"command":' .. json)
+-- An order, o: deadline, kind, tail (SENDER/T0 IDLEN ID), open (its JSON without seq, epoch and the last brace), by,
+-- received. What is added to it; seq, epoch: text, epoch nil or false: none.
+local function numbers(seq, epoch)
+  return epoch and ',"seq":' .. seq .. ',"epoch":' .. epoch or ',"seq":' .. seq
 end
 
--- Publishes an order to a robot. o: deadline, kind, tail (SENDER/T0 IDLEN ID), json without seq and epoch.
--- seq, epoch: text; epoch nil or false: none. Returns 1 or 0 (nobody has the robot), and the complete JSON.
-local function publish(id, o, seq, epoch)
-  local json = string.sub(o.json, 1, -2) .. ',"seq":' .. seq .. (epoch and ',"epoch":' .. epoch or '') .. '}'
-  local text = o.deadline .. ' ' .. o.kind .. ' ' .. seq .. ' ' .. o.tail .. ' ' .. json
-  return math.min(1, call('PUBLISH', 'tr/cmd/' .. id, text)), json
+-- added: of numbers()
+local function audit(id, o, added, outcome)
+  append('tr:cmds:' .. id, commands_maxlen, string.sub(added, 2) .. ',"by":"' .. o.by .. '","relay":"' .. relay ..
+    '","received_ms":' .. o.received .. ',"outcome":"' .. outcome .. '","command":' .. o.open .. added .. '}')
+end
+
+-- Returns 1 or 0 (nobody has the robot).
+local function publish(id, o, seq, added)
+  return math.min(1, call('PUBLISH', 'tr/cmd/' .. id,
+    o.deadline .. ' ' .. o.kind .. ' ' .. seq .. ' ' .. o.tail .. ' ' .. o.open .. added .. '}'))
 end
 
 -- The same with its entry in the history. Returns 1, 0, or nil: nobody has it and nobody ever had.
 local function order(id, o, seq, epoch)
-  local robots, json = publish(id, o, seq, epoch)
+  local added = numbers(seq, epoch)
+  local robots = publish(id, o, seq, added)
   if robots == 0 and not known(id) then
     return nil
   end
-  audit(id, o, seq, epoch, robots == 1 and 'sent' or 'no_robot', json)
+  audit(id, o, added, robots == 1 and 'sent' or 'no_robot')
   return robots
 end
 
@@ -110,8 +114,9 @@ end
 -- The stop or re-arm that is in force, told to the robot once more. stamp: time stamp for its JSON
 local function repeat_stop(id, kind, stamp)
   local seq, by = unpack(call('HMGET', 'tr:ctl:' .. id, 'sseq', 'by'))
+  seq = seq or '0'
   publish(id, { deadline = '0', kind = kind, tail = instance .. '/0/0 0 ',
-    json = '{"type":"' .. kind .. '","by":"' .. (by or '-') .. '","timestamp":"' .. stamp .. '"}' }, seq or '0')
+    open = '{"type":"' .. kind .. '","by":"' .. (by or '-') .. '","timestamp":"' .. stamp .. '"' }, seq, numbers(seq))
 end
 
 -- Nobody has control any more. The epoch rises, so that this is newer than the grant; returns it.

@@ -1,10 +1,10 @@
 -- Stop or re-arm one robot, or all that are known: latched, told to the robots and to all relays.
 -- KEYS: tr:online tr:devices tr:latched tr:ctl:ID tr:cmds:ID
 -- ARGV: device id ('' for all), 1 stop or 0 re-arm, number that robots have been told already (0: none), time of
--- arrival (ms of Redis' clock), JSON, name of the sender, "SENDER/T0 IDLEN ID"
+-- arrival (ms of Redis' clock), JSON without its last brace, name of the sender, "SENDER/T0 IDLEN ID"
 -- Returns {0, to how many robots, its highest number}.
 local target, stopped, given = ARGV[5], ARGV[6], tonumber(ARGV[7])
-local o = { deadline = '0', kind = stopped == '1' and 'stop' or 'rearm', received = ARGV[8], json = ARGV[9],
+local o = { deadline = '0', kind = stopped == '1' and 'stop' or 'rearm', received = ARGV[8], open = ARGV[9],
   by = ARGV[10], tail = ARGV[11] }
 local robots, highest = 0, 0
 
