@@ -1,0 +1,340 @@
+#include "tests/sim/check_internal.h"
+
+#include "wsd/bus_wire.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define X_UNIT       1e-7
+#define LOST_AFTER_S 45 /* an answer can be late by a long freeze */
+
+struct check_state check_state;
+static uint64_t trace;
+
+#define S check_state
+
+void check_begin(const struct check_setup *setup)
+{
+    free(S.commands);
+    memset(&S, 0, sizeof(S));
+    S.setup = *setup;
+    trace = 0xcbf29ce484222325u;
+    check_robot_begin();
+}
+
+void check_end(void)
+{
+    free(S.commands);
+    S.commands = NULL;
+    S.n_commands = S.cap = 0;
+}
+
+bool check_failed(void)
+{
+    return S.failed != 0;
+}
+
+enum check_rule check_failed_rule(void)
+{
+    return S.failed;
+}
+
+const struct check_totals *check_totals(void)
+{
+    return &S.totals;
+}
+
+uint64_t check_hash(void)
+{
+    return trace;
+}
+
+void check_note(int robot, const char *format, ...)
+{
+    char line[256];
+    va_list args;
+    int n = snprintf(line, sizeof(line), "%11.6f ", (double)sched_now() / 1e6);
+    va_start(args, format);
+    vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
+    va_end(args);
+    for (const char *at = line; *at != '\0'; at++)
+        trace = (trace ^ (uint8_t)*at) * 0x100000001b3u;
+    if (S.setup.verbose > 0)
+        printf("%s%s%.0d\n", line, robot >= 0 ? "  @robot_" : "", robot >= 0 ? robot + 1 : 0);
+    if (robot >= 0)
+        check_log_robot(robot, line);
+}
+
+void check_fail(enum check_rule rule, int robot, const char *format, ...)
+{
+    va_list args;
+    if (S.failed != 0)
+        return;
+    S.failed = rule;
+    printf("BROKEN: invariant %d at %.6f s, step %" PRIu64 ": ", rule, (double)sched_now() / 1e6, sched_steps());
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+    if (robot >= 0)
+        check_print_robot(robot);
+}
+
+/* --- world --------------------------------------------------------------------------------- */
+
+void check_relay(int relay, const struct node *node)
+{
+    S.relays[relay] = node;
+}
+
+void check_clock_jumped(int64_t until)
+{
+    S.clock_wrong_until = until;
+}
+
+void check_losses(int64_t from, int64_t until)
+{
+    if (S.n_losses < INTERVALS_MAX) {
+        S.losses[S.n_losses].from = from;
+        S.losses[S.n_losses++].until = until;
+    }
+}
+
+bool check_lossy(int64_t from, int64_t until)
+{
+    for (int i = 0; i < S.n_losses; i++) {
+        if (S.losses[i].from <= until && from <= S.losses[i].until)
+            return true;
+    }
+    return false;
+}
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+struct command *check_command(int64_t number)
+{
+    return number >= 0 && number < S.n_commands ? &S.commands[number] : NULL;
+}
+
+double check_x(uint32_t number)
+{
+    return (double)(number + 1) * X_UNIT;
+}
+
+int64_t check_number_of_x(double x)
+{
+    return x == 0 ? -1 : llround(x / X_UNIT) - 1;
+}
+
+int64_t check_number_of_id(const char *id)
+{
+    return id != NULL && *id == 'c' ? strtoll(id + 1, NULL, 10) : -1;
+}
+
+uint32_t check_send(const struct check_sent *what)
+{
+    if (S.n_commands == S.cap) {
+        S.cap = S.cap ? S.cap * 2 : 4096;
+        S.commands = realloc(S.commands, S.cap * sizeof(*S.commands));
+        if (S.commands == NULL)
+            abort();
+    }
+    struct command *c = &S.commands[S.n_commands];
+    memset(c, 0, sizeof(*c));
+    c->what = *what;
+    c->sent_at = sched_now();
+    c->robots = -1;
+    c->done = !what->has_id;
+    S.totals.sent++;
+    S.totals.zeros += what->zero;
+    S.totals.stops += what->type == MSG_STOP;
+    S.totals.rearms += what->type == MSG_REARM;
+    check_note(what->robot, "website %d/%d sends %s %u%s", what->website, what->connection, msg_type_name(what->type),
+               S.n_commands, what->zero ? " (zero)" : "");
+    return S.n_commands++;
+}
+
+void check_resend(uint32_t number)
+{
+    S.totals.resent++;
+    S.commands[number].again_at = sched_now();
+    check_note(S.commands[number].what.robot, "website %d sends %u again", S.commands[number].what.website, number);
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+/* A legacy robot sends no receipts; who it was among several is not told. */
+static int receipts_due(const struct command *c)
+{
+    int legacy = 0;
+    for (int i = 0; i < S.setup.robots; i++)
+        legacy += S.setup.legacy[i] && (c->what.robot < 0 || c->what.robot == i);
+    return c->robots - legacy;
+}
+
+static bool is_outcome(const char *status)
+{
+    return strcmp(status, "applied") == 0 || strcmp(status, "rejected") == 0 || strcmp(status, "expired") == 0;
+}
+
+static void count_outcome(const struct msg *m)
+{
+    for (int i = 0; i < MSG_OUTCOMES; i++)
+        S.totals.outcomes[i] += strcmp(m->status, msg_outcome_name((enum msg_outcome)i)) == 0;
+}
+
+void check_answer(int website, const struct msg *m)
+{
+    struct command *c = check_command(check_number_of_id(m->id));
+    if (m->type == MSG_ERROR) {
+        for (int i = 0; i < MSG_CODES; i++)
+            S.totals.refused[i] += m->code != NULL && strcmp(m->code, msg_code_name((enum msg_code)i)) == 0;
+    }
+    if (c == NULL || c->what.website != website)
+        return;
+    check_note(-1, "website %d hears of %s: %s %s %s robots=%d%s", website, m->id, msg_type_name(m->type),
+               m->type == MSG_ERROR ? m->code : m->status, m->reason ? m->reason : "", m->robots,
+               m->duplicate ? " duplicate" : "");
+    if (m->type == MSG_ERROR) {
+        c->done = true;
+    } else if (m->status != NULL && is_outcome(m->status)) {
+        count_outcome(m);
+        c->receipts++;
+    } else if (!m->duplicate) {
+        c->robots = m->robots;
+    }
+    if (c->robots >= 0 && c->receipts >= receipts_due(c))
+        c->done = true;
+    S.totals.answered += c->done;
+}
+
+void check_disconnected(int website, int connection)
+{
+    for (uint32_t i = S.first_open; i < S.n_commands; i++) {
+        struct command *c = &S.commands[i];
+        if (c->what.website == website && c->what.connection <= connection)
+            c->done = true;
+    }
+    while (S.first_open < S.n_commands && S.commands[S.first_open].done)
+        S.first_open++;
+}
+
+void check_outcomes(int64_t before)
+{
+    for (uint32_t i = S.first_open; i < S.n_commands; i++) {
+        struct command *c = &S.commands[i];
+        if (c->done || c->sent_at > before)
+            continue;
+        if (check_lossy(c->sent_at - SIM_S, c->sent_at + LOST_AFTER_S * SIM_S)) {
+            S.totals.excused++;
+            continue;
+        }
+        check_fail(CHECK_OUTCOME, c->what.robot,
+                   "website %d never heard what became of its %s %u, sent at %.6f s (robots %d, receipts %d)",
+                   c->what.website, msg_type_name(c->what.type), i, (double)c->sent_at / 1e6, c->robots, c->receipts);
+    }
+}
+
+/* --- at the relay and at Redis --------------------------------------------------------------- */
+
+static int64_t number_in(const char *json)
+{
+    const char *id = strstr(json, "\"id\":\"c"), *x = strstr(json, "\"x\":");
+    if (id != NULL)
+        return strtoll(id + 7, NULL, 10);
+    return x != NULL ? check_number_of_x(strtod(x + 4, NULL)) : -1;
+}
+
+static int robot_of(const char *device_id)
+{
+    return strncmp(device_id, "robot_", 6) == 0 ? atoi(device_id + 6) - 1 : -1;
+}
+
+static bool in_control(const struct store *s, const char *device_id, const char *sender, int64_t wall_us)
+{
+    char key[96];
+    snprintf(key, sizeof(key), "tr:ctl:%s", device_id);
+    const char *holder = store_hash_field(s, key, "holder"), *until = store_hash_field(s, key, "until");
+    return holder != NULL && strcmp(holder, sender) == 0 && until != NULL && atoll(until) > wall_us / 1000;
+}
+
+/* When it came to its relay, wsd-N: T0 is on that one's clock. */
+static int64_t came_at(const char *sender, int64_t t0_ms)
+{
+    int relay = atoi(sender + strcspn(sender, "0123456789")) - 1;
+    const struct node *n = relay >= 0 && relay < CHECK_RELAYS_MAX ? S.relays[relay] : NULL;
+    int64_t at = n != NULL ? t0_ms * SIM_MS - n->mono_us : 0;
+    return at > 0 && at <= sched_now() ? at : 0;
+}
+
+/* What has been refused may be sent again: then that counts. */
+static void passed(struct command *c, int robot, int64_t seq, int64_t relay_at)
+{
+    c->relay_at = relay_at;
+    if (c->again_at != 0 && c->again_at <= relay_at)
+        c->sent_at = c->again_at;
+    c->redis_at = sched_now();
+    c->redis_seq[robot] = seq;
+}
+
+/* "DEADLINE KIND SEQ SENDER/T0 IDLEN ID JSON" */
+static void published_order(const struct store *s, const char *device_id, const char *text, int64_t wall_us)
+{
+    char kind[32] = "", tail[256] = "";
+    long long deadline, seq;
+    int robot = robot_of(device_id);
+    if (sscanf(text, "%lld %31s %lld %255s", &deadline, kind, &seq, tail) != 4 || robot < 0)
+        return;
+    const char *json = strchr(text, '{');
+    char *t0 = strrchr(tail, '/');
+    if (t0 == NULL || json == NULL)
+        return;
+    *t0 = '\0';
+    check_robot_published(robot, kind, seq);
+    struct command *c = check_command(number_in(json));
+    check_note(robot, "Redis passes %s %" PRId64 " seq %lld", kind, number_in(json), seq);
+    if (c == NULL)
+        return;
+    passed(c, robot, seq, came_at(tail, atoll(t0 + 1)));
+    bool drives = msg_is_command(c->what.type) && c->what.type != MSG_REQUEST_FRAME;
+    if (S.setup.exclusive && drives && !in_control(s, device_id, tail, wall_us))
+        c->no_holder[robot] = true;
+}
+
+/* "control ID EPOCH SENDER NAME" */
+static void published_control(const char *text)
+{
+    static struct {
+        long long epoch;
+        char sender[128];
+    } last[CHECK_ROBOTS_MAX];
+    char id[80], sender[128];
+    long long epoch;
+    if (S.n_commands == 0)
+        memset(last, 0, sizeof(last));
+    if (sscanf(text, "control %79s %lld %127s", id, &epoch, sender) != 3)
+        return;
+    int robot = robot_of(id);
+    check_note(robot, "Redis: control of %s epoch %lld %s", id, epoch, sender);
+    if (robot < 0 || robot >= S.setup.robots)
+        return;
+    S.totals.grants += sender[0] != '-';
+    if (epoch < last[robot].epoch)
+        check_fail(CHECK_CONTROL, robot, "the epoch fell from %lld to %lld", last[robot].epoch, epoch);
+    else if (epoch == last[robot].epoch && strcmp(sender, last[robot].sender) != 0)
+        check_fail(CHECK_CONTROL, robot, "epoch %lld has two holders: %s and %s", epoch, last[robot].sender, sender);
+    last[robot].epoch = epoch;
+    snprintf(last[robot].sender, sizeof(last[robot].sender), "%s", sender);
+}
+
+void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us)
+{
+    if (strncmp(channel, "tr/cmd/", 7) == 0)
+        published_order(s, channel + 7, text, wall_us);
+    else if (strcmp(channel, "tr/state") == 0 && strncmp(text, "control ", 8) == 0)
+        published_control(text);
+}

@@ -1,0 +1,46 @@
+/* check.c's and check_robot.c's own. */
+#ifndef TELERELAY_SIM_CHECK_INTERNAL_H
+#define TELERELAY_SIM_CHECK_INTERNAL_H
+
+#include "tests/sim/check.h"
+#include "tests/sim/sched.h"
+
+#define INTERVALS_MAX 4096
+
+/* One command, from its website to its end. */
+struct command {
+    struct check_sent what;
+    int64_t sent_at, again_at;  /* simulated time; again_at: sent for the last time, 0: only once */
+    int64_t relay_at, redis_at; /* when what Redis passed came to its relay, and when Redis did; 0: not yet */
+    int64_t redis_seq[CHECK_ROBOTS_MAX];
+    uint8_t executed[CHECK_ROBOTS_MAX];
+    bool no_holder[CHECK_ROBOTS_MAX]; /* Redis let it pass although its sender had no control */
+    int robots;                       /* of its ack, −1: none yet */
+    int receipts;
+    bool done; /* outcome known, or nobody waits */
+};
+
+struct check_state {
+    struct check_setup setup;
+    struct check_totals totals;
+    const struct node *relays[CHECK_RELAYS_MAX];
+    struct command *commands;
+    uint32_t n_commands, cap;
+    uint32_t first_open; /* before it everything is done */
+    struct {
+        int64_t from, until;
+    } losses[INTERVALS_MAX];
+    int n_losses;
+    int64_t clock_wrong_until;
+    enum check_rule failed;
+};
+extern struct check_state check_state;
+
+struct command *check_command(int64_t number); /* NULL: none */
+
+void check_robot_begin(void);
+void check_robot_published(int robot, const char *kind, int64_t seq);
+void check_print_robot(int robot);
+void check_log_robot(int robot, const char *line);
+
+#endif
