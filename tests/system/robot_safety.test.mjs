@@ -105,12 +105,12 @@ describe('robot: stop', () => {
         for (let seq = 1; seq <= 5; seq++) link.order(forward({ seq, y: seq / 10 }));
         await robot.driveAfter(0, ({ left }) => left === 0.5);
         const told = now();
-        link.send({ type: 'stop', id: 's', by: 'guest-ab12cd', seq: 10, timestamp: '2026-01-15T10:30:45.123456Z' });
+        const answer = link.order({ type: 'stop', by: 'guest-ab12cd', seq: 10, timestamp: '2026-01-15T10:30:45.123456Z' });
         const rest = await robot.driveAfter(told, atRest);
         assert.equal(rest.cause, 'stop');
         assert.ok(ms(rest.t_ns - Number(told)) < 100, `${ms(rest.t_ns - Number(told))} ms`);
         assert.deepEqual(await state(link, 2), { type: 'stop_state', stopped: true, seq: 10, by: 'guest-ab12cd' });
-        assert.equal(pick(await link.answer('s')), 'applied');
+        assert.equal(pick(await answer), 'applied');
         assert.equal(JSON.parse(fs.readFileSync(path.join(spool, 'stop.json'), 'utf8')).stopped, true);
         await robot.says(/msg="COMMAND: Stop" by=guest-ab12cd/);
         assert.equal(pick(await link.order(forward({ seq: 11 }))), 'rejected stopped');
@@ -127,8 +127,7 @@ describe('robot: stop', () => {
         const anew = now();
         assert.equal(pick(await link.order(forward({ seq: 21 }))), 'applied');
         await robot.driveAfter(anew, moving);
-        link.send({ type: 'stop', id: 'late', seq: 15 }); // overtaken by the re-arm: a stop all the same
-        assert.equal(pick(await link.answer('late')), 'applied');
+        assert.equal(pick(await link.order({ type: 'stop', seq: 15 })), 'applied'); // overtaken by the re-arm, but a stop
         assert.deepEqual(await state(link, 5), { type: 'stop_state', stopped: true, seq: 21 });
         await endsAtRest(robot);
     });

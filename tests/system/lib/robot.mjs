@@ -33,10 +33,15 @@ afterEach(async () => {
 // A connection of the robot, as the relay sees it.
 class Link {
     messages = [];
+    #waiting = new Map(); // id of a command → who waits for its answer
     constructor(ws, request) {
         this.ws = ws;
         this.request = request;
-        ws.on('message', (data) => this.messages.push(JSON.parse(data)));
+        ws.on('message', (data) => {
+            const message = JSON.parse(data);
+            this.messages.push(message);
+            if (message.type === 'ack') this.#waiting.get(message.id)?.(message);
+        });
         ws.on('error', () => {});
         this.closed = new Promise((resolve) => ws.on('close', (code) => resolve(code)));
     }
@@ -58,13 +63,14 @@ class Link {
     order(fields) {
         const id = `c${this.orders = (this.orders ?? 0) + 1}`;
         const hb = this.messages.findLast(({ type }) => type === 'heartbeat')?.hb;
+        const answer = this.answer(id);
         this.send({ id, ...(hb !== undefined && { hb, relay_hb: hb }), ...fields });
-        return this.answer(id);
+        return answer;
     }
 
+    // The answer to a command; to be asked for at once.
     answer(id, limit = 6000) {
-        const found = () => this.messages.find((message) => message.type === 'ack' && message.id === id);
-        return until(found, limit, `an answer to ${id}`);
+        return within(new Promise((resolve) => this.#waiting.set(id, resolve)), limit, `an answer to ${id}`);
     }
 
     get(type, count = 1, limit = 3000) {
