@@ -94,6 +94,43 @@ bool dialect_is_command(const char *data, size_t len, unsigned *number)
     return true;
 }
 
+size_t dialect_move(char *out, unsigned robot, uint64_t number, bool safe, uint64_t hb)
+{
+    char more[64] = "";
+    if (safe)
+        snprintf(more, sizeof more, ",\"id\":\"m%llu\",\"hb\":%llu", (unsigned long long)number,
+                 (unsigned long long)hb);
+    int n = snprintf(out, DIALECT_TEXT_MAX,
+                     "{\"type\":\"robot_move\",\"x\":0.1,\"y\":0.5,\"device_id\":\"" ROBOT_NAME "\"%s}", robot, more);
+    return (size_t)n;
+}
+
+size_t dialect_heartbeat(char *out, uint64_t hb)
+{
+    return (size_t)snprintf(out, DIALECT_TEXT_MAX, "{\"type\":\"heartbeat\",\"hb\":%llu}", (unsigned long long)hb);
+}
+
+size_t dialect_answer(char *out, const char *move, size_t len)
+{
+    char id[24], seq[24];
+    if (!find(move, len, "\"id\":\"", id, sizeof id) || !find(move, len, "\"seq\":", seq, sizeof seq))
+        return 0;
+    id[strcspn(id, "\"")] = '\0';
+    return (size_t)snprintf(out, DIALECT_TEXT_MAX,
+                            "{\"type\":\"ack\",\"id\":\"%s\",\"seq\":%llu,\"status\":\"applied\"}", id,
+                            strtoull(seq, NULL, 10));
+}
+
+bool dialect_is_move(const char *data, size_t len)
+{
+    return memmem(data, len, "\"robot_move\"", 12) && memmem(data, len, "\"x\":", 4);
+}
+
+bool dialect_is_receipt(const char *data, size_t len)
+{
+    return memmem(data, len, "\"applied\"", 9) != NULL;
+}
+
 bool dialect_is_ack(const char *data, size_t len)
 {
     return memmem(data, len, "\"type\":\"ack\"", 12) != NULL;

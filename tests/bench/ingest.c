@@ -10,7 +10,8 @@
 
 #define DRAIN_NS   INT64_C(5000000000)
 #define SENT_TIMES 65536u /* of the newest messages of a robot; a power of two */
-#define ERRORS_MAX 1000   /* refused messages until a run is given up */
+#define BEAT_NS    INT64_C(200000000)
+#define ERRORS_MAX 1000 /* refused messages until a run is given up */
 
 struct robot {
     uint64_t sent, acked;
@@ -30,8 +31,11 @@ struct ingest {
     struct robot *robots;
     struct website *websites;
     bool sending;
-    uint64_t acks;   /* while the meter ran */
-    uint64_t errors; /* messages that were refused */
+    uint64_t acks;             /* while the meter ran */
+    uint64_t errors;           /* messages that were refused */
+    uint64_t moves, receipts;  /* sent by the website that drives; what it heard that robots did */
+    int64_t drive_ns, beat_ns; /* when the next moves and heartbeats are due */
+    uint64_t hb;
     struct hist ack, update;
 };
 
@@ -59,6 +63,12 @@ static void on_robot(void *user, unsigned i, const char *data, size_t len, int64
             fprintf(stderr, "telerelay-bench: a robot got %.*s\n", (int)(len < 200 ? len : 200), data);
         if (g->errors > ERRORS_MAX)
             g->sending = false;
+    } else if (g->o->drive_hz > 0 && dialect_is_move(data, len)) {
+        char text[DIALECT_TEXT_MAX];
+        size_t n = g->o->safe ? dialect_answer(text, data, len) : 0;
+        if (n > 0)
+            net_send(g->crowd.robots[i], text, n);
+        return;
     } else if (!dialect_is_ack(data, len) || r->acked == r->sent) {
         return;
     } else {
@@ -73,13 +83,24 @@ static void on_robot(void *user, unsigned i, const char *data, size_t len, int64
         send_one(g, i);
 }
 
+/* The website after those that listen. */
+static void on_driver(struct ingest *g, const char *data, size_t len)
+{
+    if (dialect_is_receipt(data, len))
+        g->receipts++;
+    else if (dialect_is_error(data, len) && g->errors++ == 0)
+        fprintf(stderr, "telerelay-bench: the driving website got %.*s\n", (int)(len < 200 ? len : 200), data);
+}
+
 static void on_website(void *user, unsigned i, const char *data, size_t len, int64_t now_ns)
 {
     struct ingest *g = user;
     struct website *w = &g->websites[i];
     unsigned robot;
     uint64_t seq;
-    if (!measuring(g) || !dialect_is_telemetry(data, len, &robot, &seq) || robot >= g->o->robots)
+    if (i == g->o->websites)
+        on_driver(g, data, len);
+    if (i == g->o->websites || !measuring(g) || !dialect_is_telemetry(data, len, &robot, &seq) || robot >= g->o->robots)
         return;
     const struct robot *r = &g->robots[robot];
     if (seq >= r->sent || r->sent - seq > SENT_TIMES)
@@ -90,6 +111,38 @@ static void on_website(void *user, unsigned i, const char *data, size_t len, int
     w->last_ns = now_ns;
     w->updates++;
     hist_record(&g->update, now_ns - r->times[seq % SENT_TIMES]);
+}
+
+static void drive_robots(struct ingest *g, int64_t now)
+{
+    char text[DIALECT_TEXT_MAX];
+    if (g->o->safe && now >= g->beat_ns) {
+        g->beat_ns = now + BEAT_NS;
+        g->hb++;
+        for (unsigned i = 0; i < g->o->robots; i++)
+            net_send(g->crowd.robots[i], text, dialect_heartbeat(text, g->hb));
+    }
+    if (now < g->drive_ns)
+        return;
+    g->drive_ns = now + (int64_t)(1e9 / g->o->drive_hz);
+    for (unsigned i = 0; i < g->o->robots; i++) {
+        size_t len = dialect_move(text, i, ++g->moves, g->o->safe, g->hb);
+        net_send(g->crowd.websites[g->o->websites], text, len);
+    }
+}
+
+/* As crowd_run(), and drives the robots meanwhile. */
+static void run(struct ingest *g, int64_t until_ns)
+{
+    if (g->o->drive_hz <= 0) {
+        crowd_run(&g->crowd, until_ns);
+        return;
+    }
+    for (int64_t now = clock_mono_ns(); now < until_ns; now = clock_mono_ns()) {
+        drive_robots(g, now);
+        int64_t next = g->o->safe && g->beat_ns < g->drive_ns ? g->beat_ns : g->drive_ns;
+        net_wait(g->crowd.net, next < until_ns ? next : until_ns);
+    }
 }
 
 static uint64_t unacked(const struct ingest *g)
@@ -106,9 +159,9 @@ static void drive(struct ingest *g)
     for (unsigned i = 0; i < g->o->robots; i++)
         for (unsigned k = 0; k < g->o->outstanding; k++)
             send_one(g, i);
-    crowd_run(&g->crowd, clock_mono_ns() + (int64_t)(g->o->warmup * 1e9));
+    run(g, clock_mono_ns() + (int64_t)(g->o->warmup * 1e9));
     meter_start(&g->meter, g->o);
-    crowd_run(&g->crowd, g->meter.t0 + (int64_t)(g->o->seconds * 1e9));
+    run(g, g->meter.t0 + (int64_t)(g->o->seconds * 1e9));
     meter_stop(&g->meter);
     g->sending = false;
     int64_t limit = clock_mono_ns() + DRAIN_NS;
@@ -152,6 +205,10 @@ static int report(const struct ingest *g)
     jsonw_kv_int(&w, "unacked", (int64_t)unacked(g));
     jsonw_kv_int(&w, "errors", (int64_t)g->errors);
     jsonw_kv_int(&w, "closed", g->crowd.closed);
+    if (g->o->drive_hz > 0) {
+        jsonw_kv_int(&w, "moves", (int64_t)g->moves);
+        jsonw_kv_int(&w, "receipts", (int64_t)g->receipts);
+    }
     if (g->o->redis) {
         int64_t stored = store_count(g->o->redis, g->o->prefix, g->o->robots);
         jsonw_kv_int(&w, "acked_in_all", (int64_t)acked);
@@ -186,7 +243,7 @@ int ingest_run(const struct options *o)
     g->o = o;
     g->crowd = (struct crowd){.options = o,
                               .n_robots = o->robots,
-                              .n_websites = o->websites,
+                              .n_websites = o->websites + (o->drive_hz > 0),
                               .robot = on_robot,
                               .website = on_website,
                               .user = g};

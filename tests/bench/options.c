@@ -34,6 +34,8 @@ static const struct row rows[] = {
     {"redis", TEXT, AT(redis), 0, 0, "address of Redis (ingest, seed, xrange)"},
     {"prefix", TEXT, AT(prefix), 0, 0, "what a stream's key begins with"},
     {"protocol", TEXT, AT(protocol), 0, 0, "subprotocol that websites offer"},
+    {"drive-hz", REAL, AT(drive_hz), 0, 1000, "moves per second that a website sends to each robot (ingest)"},
+    {"safe", FLAG, AT(safe), 0, 0, "with ids, receipts and heartbeats (ingest)"},
     {"one-field", FLAG, AT(one_field), 0, 0, "store all metrics of a sample in one field (seed)"},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])

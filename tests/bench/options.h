@@ -29,6 +29,8 @@ struct options {
     const char *prefix;   /* of a device's stream in Redis, for ingest and history */
     bool one_field;       /* seed: as the relay stores samples, or one field for each metric */
     const char *protocol; /* subprotocol that websites offer, or NULL */
+    double drive_hz;      /* ingest: moves per second that one more website sends to each robot; 0: none */
+    bool safe;            /* ingest: moves with ids and heartbeats, robots that send heartbeats and answer */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_USAGE };

@@ -49,6 +49,36 @@ async function fanout(report) {
   await fanoutCase(report, 'fanout_10x500hz_20', { robots: 10, hz: 500, websites: 20 }, ours, nchan);
 }
 
+// Several messages in one frame, for pages that offer it.
+async function batch(report) {
+  const ours = await startStack();
+  const nchan = nchanModule && (await startNchan());
+  const load = { robots: 10, hz: 20, websites: 100, ...TIMES };
+  const sides = { ours: () => generate('fanout', { relay: ours.relay(1), protocol: 'telerelay.batch', pids: ours.pids(), ...load }) };
+  if (nchan) sides.nchan = () => generate('fanout', { relay: nchan.relay(1), dialect: 'nchan', pids: nchan.pids(), ...load });
+  const { ours: own, nchan: theirs } = await inTurns(sides);
+  report.compare({ name: 'batch_10x20hz_100.cpu', unit: 'µs/delivered', value: median(own, 'cpu_us.relay'),
+    reference: theirs ? median(theirs, 'cpu_us.relay') : null, referenceName: 'nchan in memory', most: 0.25, details: { ours: own, nchan: theirs ?? null } });
+  report.add({ name: 'batch_10x20hz_100.p99', unit: 'µs', value: median(own, 'latency_us.p99') });
+  report.limit({ name: 'batch_10x20hz_100.lost', unit: 'messages', value: total(own, 'lost') + total(own, 'duplicate'), most: 0,
+    details: { dropped: await ours.dropped() } });
+}
+
+// What ids, receipts, heartbeats and their history cost: telemetry stored while all robots are driven at 20 Hz, with
+// plain moves, and with all of that.
+async function safety(report) {
+  const ours = await startStack();
+  const load = { robots: 10, outstanding: 16, websites: 0, 'drive-hz': 20, relay: ours.relay(1), pids: ours.pids(), ...TIMES };
+  const { plain, safe } = await inTurns({ plain: () => generate('ingest', load), safe: () => generate('ingest', { ...load, safe: true }) });
+  const compare = (what, unit, field, goal) =>
+    report.compare({ name: `safety.${what}`, unit, value: median(safe, field), reference: median(plain, field),
+      referenceName: 'plain moves', ...goal, details: what === 'throughput' ? { safe, plain } : {} });
+  compare('throughput', 'samples/s', 'per_second', { least: 0.9 });
+  compare('cpu', 'µs/sample', 'cpu_us.all');
+  report.limit({ name: 'safety.without_receipt', unit: 'moves', value: total(safe, 'moves') - total(safe, 'receipts'), most: 600,
+    details: { moves: total(safe, 'moves'), note: 'those under way at the end of a round, and those that a newer one replaced' } });
+}
+
 async function command(report) {
   const ours = await startStack({ relays: 2 });
   const nchan = nchanModule && (await startNchan({ redis: await startRedis(directory()), count: 2 }));
@@ -155,4 +185,4 @@ async function history(report) {
   }
 }
 
-export const scenarios = { fanout, command, ingest, idle, blocked, history };
+export const scenarios = { fanout, batch, command, safety, ingest, idle, blocked, history };
