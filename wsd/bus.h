@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUS_PROBE_MS     250  /* between two tests whether messages come back */
-#define BUS_UNHEALTHY_MS 750  /* without one that did: the bus is down */
+#define BUS_PROBE_MS     200  /* between two tests whether messages come back */
+#define BUS_UNHEALTHY_MS 650  /* without one that did: the bus is down; a loss is told within 750 ms at worst */
 #define BUS_RETRY_MS     100  /* between two attempts to connect */
 #define BUS_BEAT_MS      1000 /* between two signs of life of this relay */
 
