@@ -94,6 +94,15 @@ static void defaults(void **state)
     assert_true(conf.robot.interval == 3);
     assert_int_equal(conf.robot.deadman_ms, 300);
     assert_string_equal(conf.robot.token_file, "");
+    assert_int_equal(conf.wsd.control, CONF_SHARED);
+    assert_int_equal(conf.wsd.control_ms, 2000);
+    assert_int_equal(conf.wsd.silence_ms, 250);
+    assert_int_equal(conf.wsd.audit_maxlen, 20000);
+    assert_int_equal(conf.wsd.events_maxlen, 100000);
+    assert_string_equal(conf.robot.spool, "");
+    assert_int_equal(conf.robot.heartbeat_ms, 200);
+    assert_int_equal(conf.robot.fresh_ms, 600);
+    assert_false(conf.robot.require_fresh);
 }
 
 static void precedence(void **state)
@@ -153,6 +162,46 @@ static void faults_of_values(void **state)
     assert_int_equal(load("[wsd]\nping_s = 5\n", ""), CONF_USAGE);
     says("[wsd] hangup_s = 4: must be more than ping_s (5)\n");
     assert_int_equal(conf_exit_code(CONF_USAGE), 2);
+}
+
+/* Words that stand for something: who may drive, yes and no. */
+static void words(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[wsd]\ncontrol = exclusive\n[robot]\nrequire_fresh = yes\n", ""), CONF_RUN);
+    assert_int_equal(conf.wsd.control, CONF_EXCLUSIVE);
+    assert_true(conf.robot.require_fresh);
+    assert_int_equal(load("[wsd]\ncontrol = exclusive\n[robot]\nrequire_fresh = yes\n",
+                          "--control=shared\n--robot-require-fresh=no"),
+                     CONF_RUN);
+    assert_int_equal(conf.wsd.control, CONF_SHARED);
+    assert_false(conf.robot.require_fresh);
+    setenv("TELERELAY_WSD_CONTROL", "exclusive", 1);
+    assert_int_equal(load("[wsd]\ncontrol = shared\n", ""), CONF_RUN);
+    assert_int_equal(conf.wsd.control, CONF_EXCLUSIVE);
+    unsetenv("TELERELAY_WSD_CONTROL");
+    static const char *const not_control[] = {"", "Shared", "exclusive2", "both", "1"};
+    static const char *const not_bool[] = {"", "true", "1", "Yes", "yes please"};
+    for (size_t i = 0; i < sizeof not_control / sizeof not_control[0]; i++) {
+        char text[128], expected[128];
+        snprintf(text, sizeof text, "[wsd]\ncontrol = %s\n[robot]\nrequire_fresh = %s\n", not_control[i], not_bool[i]);
+        assert_int_equal(load(text, ""), CONF_USAGE);
+        snprintf(expected, sizeof expected, "FILE:2: [wsd] control = %s: must be shared or exclusive\n",
+                 not_control[i]);
+        says(expected);
+        snprintf(expected, sizeof expected, "FILE:4: [robot] require_fresh = %s: must be yes or no\n", not_bool[i]);
+        says(expected);
+    }
+    assert_int_equal(load("[wsd]\ncontrol_ms = 499\nsilence_ms = 5001\naudit_maxlen = -1\nevents_maxlen = x\n"
+                          "[robot]\nheartbeat_ms = 501\nfresh_ms = 99\n",
+                          ""),
+                     CONF_USAGE);
+    says("FILE:2: [wsd] control_ms = 499: must be a whole number from 500 to 60000 (ms)\n");
+    says("FILE:3: [wsd] silence_ms = 5001: must be a whole number from 50 to 5000 (ms)\n");
+    says("FILE:4: [wsd] audit_maxlen = -1: must be a whole number from 0 to 100000000 (commands)\n");
+    says("FILE:5: [wsd] events_maxlen = x: must be a whole number from 0 to 100000000 (events)\n");
+    says("FILE:7: [robot] heartbeat_ms = 501: must be a whole number from 50 to 500 (ms)\n");
+    says("FILE:8: [robot] fresh_ms = 99: must be a whole number from 100 to 10000 (ms)\n");
 }
 
 static void faults_of_files(void **state)
@@ -229,7 +278,8 @@ static void reload(void **state)
     char buf[512], *argv[ARGS_MAX];
     size_t len;
     assert_int_equal(load("[wsd]\nwebsite_rate = 1\nname = a\n", "--robot-rate=5"), CONF_RUN);
-    const char *changed = "[wsd]\nwebsite_rate = 2\nname = b\nlog_level = warn\nrobot_rate = 6\n";
+    const char *changed = "[wsd]\nwebsite_rate = 2\nname = b\nlog_level = warn\nrobot_rate = 6\n"
+                          "control = exclusive\nsilence_ms = 300\n";
     write_file(changed, strlen(changed));
     int argc = to_argv(buf, sizeof buf, argv, "--robot-rate=5");
     forget();
@@ -240,7 +290,10 @@ static void reload(void **state)
     assert_int_equal(conf.wsd.robot_rate, 5);
     assert_int_equal(conf.wsd.log_level, LOG_WARN);
     assert_string_equal(conf.wsd.name, "a");
-    assert_string_equal(said_err, "[wsd] name changed: takes effect after a restart\n");
+    assert_int_equal(conf.wsd.control, CONF_SHARED);
+    assert_int_equal(conf.wsd.silence_ms, 300);
+    assert_string_equal(said_err, "[wsd] name changed: takes effect after a restart\n"
+                                  "[wsd] control changed: takes effect after a restart\n");
     forget();
     write_file("[wsd]\nwebsite_rate = x\n", 23);
     err = open_memstream(&said_err, &len);
@@ -248,6 +301,37 @@ static void reload(void **state)
     fclose(err);
     assert_int_equal(conf.wsd.website_rate, 2);
     says("FILE:2: [wsd] website_rate = x: must be");
+}
+
+/* The manual page names every key with what is allowed and its default. */
+static void manual(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    conf_print_man(f);
+    fclose(f);
+    static const char *const parts[] = {
+        "telerelay.conf(5)\n\n# NAME\n",
+        "\n# SECTION wsd\n",
+        "\n*control*\n\twho may drive: shared (anyone) or exclusive",
+        ".++\nshared or exclusive; default shared\n",
+        "\n*silence\\_ms* (reload)\n\ttime without a motion command",
+        ".++\na whole number from 50 to 5000 (ms); default 250\n",
+        "\n*require\\_fresh*\n",
+        ".++\nyes or no; default no\n",
+        "\n*spool*\n",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (strstr(text, parts[i]) == NULL)
+            fail_msg("\"%s\" is not in the manual", parts[i]);
+    }
+    size_t keys = 0;
+    for (const char *at = text; (at = strstr(at, "; default ")) != NULL; at++)
+        keys++;
+    assert_int_equal(keys, conf_table_len);
+    free(text);
 }
 
 /* The example names every key; as it is and with every # of a key removed, it means the defaults. */
@@ -353,10 +437,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(precedence),    cmocka_unit_test(faults_of_values),
-        cmocka_unit_test(faults_of_files), cmocka_unit_test(accepts_files), cmocka_unit_test(command_line),
-        cmocka_unit_test(reload),          cmocka_unit_test(example),       cmocka_unit_test(addresses),
-        cmocka_unit_test(secrets),
+        cmocka_unit_test(defaults),        cmocka_unit_test(precedence),   cmocka_unit_test(faults_of_values),
+        cmocka_unit_test(faults_of_files), cmocka_unit_test(words),        cmocka_unit_test(manual),
+        cmocka_unit_test(accepts_files),   cmocka_unit_test(command_line), cmocka_unit_test(reload),
+        cmocka_unit_test(example),         cmocka_unit_test(addresses),    cmocka_unit_test(secrets),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
