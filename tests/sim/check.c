@@ -206,6 +206,7 @@ void check_answer(int website, const struct msg *m)
         c->receipts++;
     } else if (!m->duplicate) {
         c->robots = m->robots;
+        c->done = c->what.type == MSG_CONTROL_ACQUIRE || c->what.type == MSG_CONTROL_RELEASE;
     }
     if (c->robots >= 0 && c->receipts >= receipts_due(c))
         c->done = true;

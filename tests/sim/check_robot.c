@@ -265,10 +265,10 @@ static void check_rearm(int robot, const struct command *c, const struct safety_
 
 static void executed(int robot, struct command *c, int64_t number, const struct safety_order *o)
 {
+    if (S.setup.legacy[robot])
+        return; /* it takes what comes */
     if (c->executed[robot]++ > 0)
         check_fail(CHECK_ONCE, robot, "command %" PRId64 " took effect twice", number);
-    if (S.setup.legacy[robot])
-        return; /* it cannot do more */
     if (msg_is_move(c->what.type)) {
         check_age(robot, c, o);
         check_rearm(robot, c, o);
