@@ -298,12 +298,13 @@ static void check_parsers(const char *text, size_t len)
 static void test_random_bytes(void **state)
 {
     (void)state;
-    static const char *const seeds[] = {"1500 robot_move 17 wsd-2#bb/12/345 3 a b {\"x\":1}",
-                                        "watch wsd-2#bb",
-                                        "12 up 34 robot_01",
-                                        "receipt 3 456 {\"a\":1}",
-                                        "kick 12 robot_01",
-                                        "states\nstop a 1 1 0 5 ann\ncontrol b 7 " OWN "/3 bob\ncontrol c 8 - -"};
+    static const char *const seeds[] = {
+        "1500 robot_move 17 wsd-2#bb/12/345 3 a b {\"x\":1}",
+        "watch wsd-2#bb",
+        "12 up 34 robot_01",
+        "receipt 3 456 {\"a\":1}",
+        "kick 12 robot_01",
+        "states\nstop a 1 1 0 5 ann\ncontrol b 7 wsd-1#00000000000000aa/3 bob\ncontrol c 8 - -"};
     uint32_t seed = SEED;
     for (int round = 0; round < 300000; round++) {
         const char *from = seeds[random_bits(&seed) % (sizeof(seeds) / sizeof(seeds[0]))];
