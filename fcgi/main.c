@@ -1,5 +1,5 @@
 /*
- * telerelay-api: history, devices and health over FastCGI. This file reads the configuration, keeps the
+ * telerelay-api: history, audit, devices and health over FastCGI. This file reads the configuration, keeps the
  * workers running (supervisor.c) and is one worker's loop; what is answered is handler.c's.
  */
 #include "fcgi/handler.h"
