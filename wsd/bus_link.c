@@ -439,9 +439,9 @@ struct bus_link *bus_link_create(struct ev_loop *loop, const struct conf *conf,
     l->clock_offset_ms = clock_wall_ms() - l->ticked_ms; /* until Redis says more */
     ev_timer_init(&l->tick, on_tick, 0., TICK_S);
     l->tick.data = l;
-    ev_set_priority(&l->tick, EV_MINPRI); /* answers that have arrived come before deadlines */
-    l->cmd = rconn_create(loop, &cmd_handlers, l);
-    l->sub = rconn_create(loop, &sub_handlers, l);
+    ev_set_priority(&l->tick, EV_MINPRI);             /* answers that have arrived come before deadlines */
+    l->cmd = rconn_create(loop, 1, &cmd_handlers, l); /* a command is acknowledged before its receipt is told */
+    l->sub = rconn_create(loop, 0, &sub_handlers, l);
     if (l->cmd == NULL || l->sub == NULL || getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
         goto fail;
     if (conf->redis.password_file[0] != '\0' &&

@@ -173,7 +173,8 @@ void hub_on_receipt(void *ctx, uint64_t number, int64_t t0, const char *json, si
     jsonw_init(&w, buf, sizeof(buf));
     jsonw_raw(&w, json, len);
     msg_append_int(&w, "latency_ms", latency > 0 ? latency : 0);
-    hub_send_text(h, op->session, &w);
+    if (w.overflow || !operator_defer(op, w.buf, w.len))
+        hub_send_text(h, op->session, &w);
 }
 
 /* --- the dead-man -------------------------------------------------------------------------- */
@@ -300,6 +301,18 @@ static void latch_later(struct hub *h, const char *device_id, const char *by)
     snprintf(p->by, sizeof(p->by), "%s", by);
 }
 
+/* A robot here may have answered before Redis did; people hear it in order. */
+static void stop_acknowledged(struct hub *h, struct operator* op)
+{
+    struct operator_early *early;
+    op->open_stops--;
+    while ((early = operator_take_early(op)) != NULL) {
+        struct jsonw w = {.buf = early->text, .cap = early->len, .len = early->len};
+        hub_send_text(h, op->session, &w);
+        free(early);
+    }
+}
+
 static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
 {
     struct hub *h = ctx;
@@ -320,6 +333,8 @@ static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent resu
                                              "it is back"
                                            : "Redis was lost before it answered; look whether the robot is re-armed",
                        c->type, c->id);
+    if (s != NULL)
+        stop_acknowledged(h, s->op);
     free(c);
 }
 
@@ -339,8 +354,10 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
     if (stop)
         c->local = tell_robots_here(h, op, m, seq);
     struct bus_stop what = {m->device_id, stop, seq, op->number, op->name, m->id};
-    if (bus_stop(h->bus, &what, s, c, on_stop_sent) == 0)
+    if (bus_stop(h->bus, &what, s, c, on_stop_sent) == 0) {
+        op->open_stops++;
         return;
+    }
     if (stop)
         latch_later(h, c->device_id, op->name);
     if (stop && c->local > 0)

@@ -37,7 +37,7 @@ static void on_control(void *ctx, void *owner, void *token, enum bus_control_res
         free(c);
         return;
     }
-    if (result == BUS_CONTROL_GRANTED || c->release) {
+    if (result == BUS_CONTROL_GRANTED) {
         lease = c->release ? NULL : operator_find_lease(s->op, c->device_id);
         if (lease != NULL)
             lease->renewed_ms = clock_mono_ms();
@@ -46,10 +46,14 @@ static void on_control(void *ctx, void *owner, void *token, enum bus_control_res
         hub_send_ack(h, s, &a);
     } else {
         drop_lease(s->op, c->device_id);
-        if (result == BUS_CONTROL_REFUSED)
+        if (result == BUS_CONTROL_REFUSED && holder[0] != '\0')
             snprintf(text, sizeof(text), "%s has control of the robot", holder);
+        else if (result == BUS_CONTROL_REFUSED)
+            snprintf(text, sizeof(text), "no such robot is known");
         else
-            snprintf(text, sizeof(text), "Redis was lost before it answered; nobody was given control");
+            snprintf(text, sizeof(text), "%s",
+                     c->release ? "you do not have control of the robot"
+                                : "Redis was lost before it answered; nobody was given control");
         hub_send_error(h, s, MSG_NOT_IN_CONTROL, text, c->type, c->id);
     }
     free(c);

@@ -166,6 +166,8 @@ void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bo
 {
     struct outq_item item = {.token = (uint64_t)o->seq, .lane = OUTQ_STOP};
     bool told = r->told_first && r->stop_seq == o->seq;
+    if (o->type == MSG_REARM && o->seq < r->stop_seq)
+        return; /* from before a stop that did not wait for the bus */
     r->told_first = first;
     r->stopped = o->type == MSG_STOP;
     r->stop_seq = o->seq;

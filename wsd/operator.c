@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 struct operator* operator_create(struct session *s, uint64_t number, uint64_t random)
 {
@@ -17,13 +18,39 @@ struct operator* operator_create(struct session *s, uint64_t number, uint64_t ra
 
 void operator_destroy(struct operator* op)
 {
+    struct operator_early *early;
     if (op == NULL)
         return;
+    op->open_stops = 0;
+    while ((early = operator_take_early(op)) != NULL)
+        free(early);
     dedupe_finish(&op->sent);
     motions_finish(&op->motions);
     free(op->leases);
     free(op->watched);
     free(op);
+}
+
+bool operator_defer(struct operator* op, const char *text, size_t len)
+{
+    struct operator_early *one;
+    if (op->open_stops == 0 || op->n_early == OPERATOR_EARLY || (one = malloc(sizeof(*one) + len)) == NULL)
+        return false;
+    one->len = len;
+    memcpy(one->text, text, len);
+    DL_APPEND(op->early, one);
+    op->n_early++;
+    return true;
+}
+
+struct operator_early *operator_take_early(struct operator* op)
+{
+    struct operator_early *one = op->open_stops == 0 ? op->early : NULL;
+    if (one != NULL) {
+        DL_DELETE(op->early, one);
+        op->n_early--;
+    }
+    return one;
 }
 
 void operator_commanded(struct operator* op, const char *device_id, int64_t now_ms)

@@ -17,6 +17,7 @@
 
 #define OPERATOR_INTERESTS   16    /* robots whose heartbeats it gets since it commands them */
 #define OPERATOR_INTEREST_MS 10000 /* after the last command */
+#define OPERATOR_EARLY       64    /* receipts that wait for an ack at a time */
 #define OPERATOR_LEASES      32    /* robots it may have control of at a time */
 
 struct session;
@@ -24,6 +25,13 @@ struct session;
 struct operator_lease {
     char device_id[MSG_DEVICE_ID_MAX + 1];
     int64_t renewed_ms; /* monotonic, when the bus was last told; 0: being asked for */
+};
+
+/* A receipt that came before the ack of its command. */
+struct operator_early {
+    struct operator_early *prev, *next;
+    size_t len;
+    char text[];
 };
 
 struct operator_interest {
@@ -40,6 +48,9 @@ struct operator
     char name[MSG_NAME_MAX + 1]; /* for people, and in histories; [A-Za-z0-9_.-] */
     int64_t said_ms;             /* monotonic, its last message */
     struct limit stop_limit;
+    unsigned open_stops;          /* stops that robots here have been told of, and that are not acknowledged yet */
+    struct operator_early *early; /* receipts that wait for that */
+    unsigned n_early;
     struct dedupe sent;
     struct motions motions;
     struct operator_interest interests[OPERATOR_INTERESTS];
@@ -53,6 +64,11 @@ struct operator
 /* A guest: its name is made of `random`. NULL: out of memory. */
 struct operator* operator_create(struct session *s, uint64_t number, uint64_t random);
 void operator_destroy(struct operator* op); /* takes NULL */
+
+/* Keeps a receipt until its ack has been sent. False: it need not wait, or cannot. */
+bool operator_defer(struct operator* op, const char *text, size_t len);
+/* An ack of a stop has been sent: the next receipt that need not wait any longer, to be freed, or NULL. */
+struct operator_early *operator_take_early(struct operator* op);
 
 /* A command was sent. device_id NULL: to every robot. */
 void operator_commanded(struct operator* op, const char *device_id, int64_t now_ms);

@@ -32,7 +32,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents);
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents);
 static void on_connect_timeout(struct ev_loop *loop, ev_timer *w, int revents);
 
-struct rconn *rconn_create(struct ev_loop *loop, const struct rconn_handlers *handlers, void *ctx)
+struct rconn *rconn_create(struct ev_loop *loop, int priority, const struct rconn_handlers *handlers, void *ctx)
 {
     struct rconn *c = calloc(1, sizeof(*c));
     if (c == NULL)
@@ -42,6 +42,7 @@ struct rconn *rconn_create(struct ev_loop *loop, const struct rconn_handlers *ha
     c->ctx = ctx;
     ev_init(&c->rd, on_readable);
     ev_init(&c->wr, on_writable);
+    ev_set_priority(&c->rd, priority);
     ev_init(&c->connecting, on_connect_timeout);
     c->rd.data = c->wr.data = c->connecting.data = c;
     return c;

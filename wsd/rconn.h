@@ -22,7 +22,8 @@ struct rconn_handlers {
     void (*closed)(void *ctx, const char *why);               /* by the other side; already closed */
 };
 
-struct rconn *rconn_create(struct ev_loop *loop, const struct rconn_handlers *handlers, void *ctx);
+/* priority: of what it receives, among all that one turn of the loop brings (libev: -2..2). */
+struct rconn *rconn_create(struct ev_loop *loop, int priority, const struct rconn_handlers *handlers, void *ctx);
 void rconn_destroy(struct rconn *c); /* takes NULL; closes without a callback */
 
 /* Starts to connect to "unix:/path" or "HOST:PORT". -1 with a reason when that fails at once. */

@@ -47,7 +47,7 @@ bool receipts_waiting(const struct receipts *r, const struct bus_order *o)
 {
     const struct receipt *one;
     DL_FOREACH (r->list, one) {
-        if (one->origin.number == o->origin.number && one->origin.t0 == o->origin.t0 && strlen(one->id) == o->id_len &&
+        if (one->origin.number == o->origin.number && strlen(one->id) == o->id_len &&
             memcmp(one->id, o->id, o->id_len) == 0)
             return true;
     }

@@ -77,9 +77,12 @@ describe('exclusive control', () => {
     it('is released, or ends with the connection, at once', async () => {
         const { a, b } = await three();
         await a.ask(acquire());
+        await b.seen((m) => m.holder);
+        assert.equal((await b.ask(release)).code, 'not_in_control');
         assert.equal((await a.ask(release)).message, 'Control released');
         await b.seen({ type: 'control_state', holder: null }, 1000, b.history.findIndex((e) => e.message.holder));
         assert.equal((await b.ask(acquire())).type, 'ack');
+        await a.seen((m) => m.holder && !m.you);
         const from = a.history.length;
         b.drop();
         await a.seen({ type: 'control_state', holder: null }, 1000, from);

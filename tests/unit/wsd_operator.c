@@ -185,6 +185,27 @@ static void heartbeats_for_ten_seconds(void **state)
     operator_destroy(op);
 }
 
+static void receipts_wait_for_the_ack(void **state)
+{
+    (void)state;
+    struct operator* op = operator_create(NULL, 1, 0);
+    assert_false(operator_defer(op, "a", 1)); /* nothing to wait for */
+    op->open_stops = 2;
+    for (int i = 0; i < OPERATOR_EARLY; i++)
+        assert_true(operator_defer(op, i == 0 ? "a" : "b", 1));
+    assert_false(operator_defer(op, "c", 1));
+    op->open_stops = 1;
+    assert_null(operator_take_early(op));
+    op->open_stops = 0;
+    struct operator_early *early = operator_take_early(op);
+    assert_int_equal(early->len, 1);
+    assert_memory_equal(early->text, "a", 1);
+    free(early);
+    op->open_stops = 1;
+    assert_true(operator_defer(op, "d", 1));
+    operator_destroy(op); /* frees what waits */
+}
+
 static void watching(void **state)
 {
     (void)state;
@@ -233,6 +254,7 @@ int main(void)
         cmocka_unit_test(receipts_by_seq_and_id),
         cmocka_unit_test(receipts_are_bounded),
         cmocka_unit_test(heartbeats_for_ten_seconds),
+        cmocka_unit_test(receipts_wait_for_the_ack),
         cmocka_unit_test(watching),
         cmocka_unit_test(leases),
     };
