@@ -20,8 +20,9 @@ test('screenshots', { skip: !process.env.SCREENSHOTS }, async () => {
       await page.mouse.up();
       await eventually('values are there', 8000, () => parts(page).metric('signal').getAttribute('data-age'));
       await grab(page, parts(page).drive, 0.3, 0.55);
-      await eventually('commands are acknowledged', 3000, async () =>
-        (await parts(page).log.locator('li[data-state="applied"]').count()) === 5);
+      const rows = parts(page).log.locator('li');
+      await eventually('what became of the commands', 3000, async () => (await rows.count()) === 5 &&
+        (await rows.evaluateAll((items) => items.every((item) => !['sent', 'received'].includes(item.dataset.state)))));
       await page.screenshot({ path: path.join(root, 'docs', `${file}.png`) });
       await page.mouse.up();
       await closePage(page);

@@ -6,9 +6,9 @@ import { describe, isZero } from './protocol.js';
 /** @typedef {import('./protocol.js').Command} Command */
 /**
  * sent; received by the relay; applied, rejected or expired: the robot's own word; the others: the relay's refusal,
- * or that there was none to ask.
+ * or that there was none to ask. superseded: a newer motion took its place before it was sent, which is no failure.
  * @typedef {'sent' | 'received' | 'applied' | 'rejected' | 'expired' | 'no-robot' | 'stopped' | 'not-in-control' |
- *   'error' | 'no-answer' | 'not-sent'} RowState
+ *   'superseded' | 'error' | 'no-answer' | 'not-sent'} RowState
  */
 
 /**
@@ -153,7 +153,8 @@ export class Ledger {
     const took = ack.latency ?? now - entry.sentAt;
     const where = (entry.robots ?? 1) > 1 && ack.deviceId !== '' ? ` by ${ack.deviceId}` : '';
     if (ack.outcome !== 'applied') {
-      this.settle(entry, ack.outcome, `${ack.outcome}${where}${ack.reason ? ` (${ack.reason})` : ''} · ${Math.round(took)} ms`);
+      const state = ack.reason === 'superseded' ? 'superseded' : ack.outcome;
+      this.settle(entry, state, `${ack.outcome}${where}${ack.reason ? ` (${ack.reason})` : ''} · ${Math.round(took)} ms`);
       return;
     }
     entry.applied++;
@@ -216,8 +217,7 @@ export class Ledger {
   /** @param {Entry} entry @param {RowState} state @param {string} detail */
   settle(entry, state, detail) {
     const { row } = entry;
-    // That a newer motion took the place of an unsent one is no failure.
-    const fine = state === 'received' || state === 'applied' || detail.includes('(superseded)');
+    const fine = state === 'received' || state === 'applied' || state === 'superseded';
     if (!fine && !entry.failed) {
       entry.failed = true;
       row.failures++;

@@ -140,6 +140,7 @@ test('a motion that a newer one replaced is no failure', () => {
   const first = send(ledger, drive(0.1), 0);
   const second = send(ledger, drive(0.2), 50);
   ledger.acked(said(first, 'rejected', { reason: 'superseded' }), 51);
+  assert.deepEqual([ledger.rows[0].state, ledger.rows[0].detail], ['superseded', 'rejected (superseded) · 7 ms']);
   ledger.acked(said(second, 'applied'), 52);
   assert.deepEqual([ledger.rows[0].state, ledger.rows[0].failures], ['applied', 0]);
 });
