@@ -26,11 +26,12 @@ struct rconn {
     size_t buffered;
 };
 
-struct rconn *rconn_create(struct ev_loop *loop, const struct rconn_handlers *handlers, void *ctx)
+struct rconn *rconn_create(struct ev_loop *loop, int priority, const struct rconn_handlers *handlers, void *ctx)
 {
     struct rconn *c = calloc(1, sizeof(*c));
     if (c == NULL)
         abort();
+    (void)priority; /* here what arrives, arrives alone */
     c->relay = relay_of_loop(loop);
     c->handlers = handlers;
     c->ctx = ctx;

@@ -243,6 +243,7 @@ void redis_crash(struct redis *r, enum redis_loss loss)
         drop(r->clients);
     }
     sched_cancel_node(&r->node);
+    r->node.frozen_until = 0;
     scripts_flush(r->scripts);
     if (loss == REDIS_KEEPS_ALL)
         return;

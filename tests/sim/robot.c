@@ -298,12 +298,14 @@ void robot_crash(struct robot *r, bool machine)
 
 void robot_freeze(struct robot *r, int64_t until)
 {
-    r->main.frozen_until = r->thread.frozen_until = r->thawed_at = until;
+    if (r->runs)
+        r->main.frozen_until = r->thread.frozen_until = r->thawed_at = until;
 }
 
 void robot_hang(struct robot *r, int64_t until)
 {
-    r->main.frozen_until = until;
+    if (r->runs && r->thread.frozen_until < until)
+        r->main.frozen_until = until;
 }
 
 void robot_thaw(struct robot *r)

@@ -27,7 +27,7 @@ static struct world {
     bool exclusive, legacy[CHECK_ROBOTS_MAX];
     bool enabled[WORLD_FAULTS];
     int64_t mean_us;  /* between two faults */
-    bool wiped, back; /* Redis has lost everything; its clock has gone back */
+    bool lost, back; /* Redis has lost data; its clock has gone back */
     bool quiet;
     struct world_totals *totals;
 } world;
@@ -66,7 +66,10 @@ static void fault_freeze(void)
         website_node(W.websites[i - W.n_robots])->frozen_until = until;
         check_note(-1, "website %d stands still until %.3f", (int)i - W.n_robots, (double)until / 1e6);
     } else {
-        struct node *n = relay_node(W.relays[i - W.n_robots - W.n_websites]);
+        struct relay *r = W.relays[i - W.n_robots - W.n_websites];
+        struct node *n = relay_node(r);
+        if (!relay_runs(r))
+            return;
         n->frozen_until = until;
         check_losses(sched_now(), until + 2 * SIM_S);
         check_note(-1, "%s stands still until %.3f", n->name, (double)until / 1e6);
@@ -112,11 +115,12 @@ static void on_redis_back(void *ctx)
 static void fault_redis(bool wipe)
 {
     int64_t back = sched_now() + chance_after(2 * SIM_S);
-    if (!redis_runs(W.redis) || (wipe && W.back))
+    enum redis_loss loss = wipe ? REDIS_LOSES_ALL : chance_of(0.5) ? REDIS_LOSES_A_SECOND : REDIS_KEEPS_ALL;
+    if (!redis_runs(W.redis) || (loss != REDIS_KEEPS_ALL && W.back))
         return;
-    W.wiped = W.wiped || wipe;
-    check_note(-1, "Redis crashes%s", wipe ? " and loses everything" : "");
-    redis_crash(W.redis, wipe ? REDIS_LOSES_ALL : chance_of(0.5) ? REDIS_LOSES_A_SECOND : REDIS_KEEPS_ALL);
+    W.lost = W.lost || loss != REDIS_KEEPS_ALL;
+    check_note(-1, "Redis crashes%s", wipe ? " and loses everything" : loss != REDIS_KEEPS_ALL ? " and loses a second" : "");
+    redis_crash(W.redis, loss);
     check_losses(sched_now(), back + 5 * SIM_S);
     sched_at(&W.node, back, SCHED_TIMER, on_redis_back, NULL);
 }
@@ -136,7 +140,7 @@ static void fault_redis_slow(void)
     int64_t for_us = a_while();
     check_losses(sched_now(), sched_now() + for_us + 5 * SIM_S);
     check_note(-1, "Redis is slow for %.3f s", (double)for_us / 1e6);
-    if (chance_of(0.5))
+    if (chance_of(0.5) && redis_runs(W.redis))
         redis_node(W.redis)->frozen_until = sched_now() + for_us;
     else
         net_fault_stall(redis_node(W.redis), for_us);
@@ -148,7 +152,7 @@ static void fault_clock(void)
     int64_t i = chance_below(W.n_relays + 1);
     struct node *n = i < W.n_relays ? relay_node(W.relays[i]) : redis_node(W.redis);
     if (i == W.n_relays) {
-        if (by < 0 && W.wiped) /* it would go on below what it had given out: see the report of known limits */
+        if (by < 0 && W.lost) /* both: it would give out again what it had given out, a known limit */
             return;
         W.back = W.back || by < 0;
         check_clock_jumped(sched_now() + 40 * SIM_S);
