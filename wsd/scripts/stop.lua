@@ -8,13 +8,14 @@ local o = { deadline = '0', kind = stopped == '1' and 'stop' or 'rearm', receive
   by = ARGV[10], tail = ARGV[11] }
 local robots, highest = 0, 0
 
-local function apply(id)
+-- away: not online. It is told when it comes (attach.lua), so that is neither sent nor kept among its commands.
+local function apply(id, away)
   local key = 'tr:ctl:' .. id
   local last, was = unpack(call('HMGET', key, 'seq', 'stopped'))
   local number = after(last, 0)
   number = given >= number and given or math.max(number, now_us) -- the same for those who know it already
   local seq = int(number)
-  local reached = order(id, o, seq)
+  local reached = away and 0 or order(id, o, seq)
   if not reached then
     return
   end
@@ -23,6 +24,8 @@ local function apply(id)
     call('HSET', key, 'seq', seq, 'sseq', seq, 'stopped', stopped, 'confirmed', 0, 'at', int(now_ms), 'by', o.by,
       'driver', '', 'camera', '')
     call(stopped == '1' and 'SADD' or 'SREM', 'tr:latched', id)
+  elseif away then
+    return
   else
     call('HSET', key, 'seq', seq) -- a re-arm of a robot that is not stopped
   end
@@ -31,16 +34,16 @@ local function apply(id)
 end
 
 if target ~= '' then
-  apply(target)
+  apply(target, false)
 else
   local online = {}
   for _, id in ipairs(call('HKEYS', 'tr:online')) do
     online[id] = true
-    apply(id)
+    apply(id, false)
   end
   for _, id in ipairs(call('ZRANGE', 'tr:devices', 0, -1)) do
     if not online[id] then
-      apply(id)
+      apply(id, true)
     end
   end
 end
