@@ -203,6 +203,10 @@ void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops
 {
     struct hub *h = ctx;
     struct device_state *d;
+    for (d = h->states; d != NULL; d = d->hh.next) {
+        if (d->round != h->states_round)
+            d->seq = d->epoch = 0; /* Redis may have lost what it knew, and goes on below these */
+    }
     for (size_t i = 0; i < n_stops; i++) {
         d = find_or_add(h, stops[i].device_id);
         if (d == NULL)
