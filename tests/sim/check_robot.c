@@ -128,6 +128,10 @@ void check_robot_published(int robot, const char *kind, int64_t seq)
     struct robot_state *r = &robots[robot];
     if (strcmp(kind, "rearm") != 0)
         return;
+    for (unsigned i = 0; i < REARMS && i < r->n_rearms; i++) {
+        if (r->rearm_seq[i] == seq)
+            return; /* told once more */
+    }
     r->rearm_seq[r->n_rearms % REARMS] = seq;
     r->rearm_at[r->n_rearms++ % REARMS] = sched_now();
 }
