@@ -78,7 +78,7 @@ export class Rig {
         const PATH = `${process.env.PATH}:/usr/sbin`;
         this.nginx = new Proc('nginx', file, args, { env: { PATH }, log: path.join(this.dir, 'log', 'nginx.log') });
         const at = { host: this.host, port: this.port };
-        await until(() => Website.connect(this.#url(at)).then((site) => (site.drop(), true)), 5000, 'nginx lets a website in', 20);
+        await until(() => Website.connect(this.url(at)).then((site) => (site.drop(), true)), 5000, 'nginx lets a website in', 20);
     }
 
     // Its master and its workers.
@@ -90,7 +90,7 @@ export class Rig {
 
     // ---- robots and those who drive them
 
-    #url({ host = 'localhost', port }, query = '') {
+    url({ host = 'localhost', port }, query = '') {
         return `ws://${host === '127.0.0.1' ? 'localhost' : host}:${port}/ws/telemetry/${query}`;
     }
 
@@ -107,7 +107,7 @@ export class Rig {
 
     async startRobot(robot) {
         const at = robot.wire ? { port: robot.wire.port } : { host: this.host, port: this.port };
-        const command = [program('telerelay-robot'), '--url', this.#url(at), '--device-id', robot.id, '--interval', '1',
+        const command = [program('telerelay-robot'), '--url', this.url(at), '--device-id', robot.id, '--interval', '1',
             '--trace', robot.trace.path, ...this.robotFlags.map((flag) => flag.replace('SPOOL', robot.spool))];
         const [file, ...args] = this.network ? this.network.command('robot', ...command) : command;
         robot.proc = new Proc(robot.id, file, args, {
@@ -118,7 +118,7 @@ export class Rig {
     // A website of the test's, through nginx.
     website(options = {}) {
         const at = this.websiteWire ? { port: this.websiteWire.port } : { host: this.host, port: this.port };
-        return Website.connect(this.#url(at, options.query), options);
+        return Website.connect(this.url(at, options.query), options);
     }
 
     // Every stick is held and every robot follows it.

@@ -32,7 +32,7 @@ export const SANITIZED = fs.existsSync(program('telerelay-wsd')) &&
 const SANITIZER_STATUS = 86;
 
 export const sanitizerEnv = (prefix) => ({
-    ASAN_OPTIONS: `log_path=${prefix}.asan:exitcode=${SANITIZER_STATUS}:quarantine_size_mb=4:detect_leaks=1`,
+    ASAN_OPTIONS: `log_path=${prefix}.asan:exitcode=${SANITIZER_STATUS}:quarantine_size_mb=4:detect_leaks=1:verify_asan_link_order=0`,
     UBSAN_OPTIONS: `log_path=${prefix}.ubsan:print_stacktrace=1`,
     LSAN_OPTIONS: `exitcode=${SANITIZER_STATUS}`,
 });
