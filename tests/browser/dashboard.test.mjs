@@ -44,10 +44,20 @@ async function drive(page) {
   await robot1.first('drive', begin, moves);
 }
 
-/** The robot stopped because it was told to: the dead-man had not to help. */
+/** The robot stopped because it was told to: its dead-man had not to help. */
 async function stoppedByCommand(trace, output, since, atRest) {
   const line = await trace.first(output, since, atRest);
   assert.equal(line.cause, 'command');
+  return line;
+}
+
+/** And it was the page that told it, once: the relay's dead-man had not to help either. */
+async function stoppedByPage(page, output, since, atRest) {
+  const line = await stoppedByCommand(robot1, output, since, atRest);
+  const type = output === 'drive' ? 'robot_move' : 'camera_move';
+  const zeros = () => page.sent.filter((m) => m.type === type && m.t_ns >= since && m.x === 0 && m.y === 0);
+  await eventually('the page sent zero', 1000, () => zeros().length > 0);
+  assert.equal(zeros().length, 1);
   return line;
 }
 
@@ -69,13 +79,11 @@ test('a pushed stick drives the robot for as long as it is held, its release sto
   }));
   const release = monotonic();
   await page.mouse.up();
-  const stopped = await stoppedByCommand(robot1, 'drive', release, rests);
+  const stopped = await stoppedByPage(page, 'drive', release, rests);
   const wallOffset = Date.now() - monotonic() / MS;
   const took = stopped.t_ns / MS + wallOffset - await page.evaluate(() => window.releasedAt);
   assert.ok(took < 150, `from the release in the page to the robot at rest: ${took} ms`);
   assert.deepEqual((await robot2.since('drive', begin)).filter(moves), [], 'the other robot was not addressed');
-  const zeros = page.sent.filter((m) => m.type === 'robot_move' && m.t_ns >= release && m.x === 0 && m.y === 0);
-  assert.equal(zeros.length, 1);
   await closePage(page);
 });
 
@@ -115,7 +123,7 @@ test('another robot gets the next command, the one before stops', async () => {
   await drive(page);
   const change = monotonic();
   await parts(page).robots.selectOption('robot_02');
-  await stoppedByCommand(robot1, 'drive', change, rests);
+  await stoppedByPage(page, 'drive', change, rests);
   await page.mouse.move(5, 5);
   await page.mouse.up();
   assert.deepEqual((await robot2.since('drive', change)).filter(moves), [], 'the stick has to be grabbed again');
@@ -136,13 +144,13 @@ test('two thumbs: both sticks at once, and one that is lifted does not end the o
   await Promise.all([robot1.first('drive', begin, moves), robot1.first('camera', begin, pans)]);
   const lifted = monotonic();
   await touch('touchEnd', [left]);
-  await stoppedByCommand(robot1, 'drive', lifted, rests);
+  await stoppedByPage(page, 'drive', lifted, rests);
   const wait = monotonic();
   await eventually('the other thumb stays for a while', 3000, () => monotonic() - wait > 600 * MS);
   assert.deepEqual((await robot1.since('camera', lifted)).filter(still), []);
   const away = monotonic();
   await touch('touchEnd', [right]);
-  await stoppedByCommand(robot1, 'camera', away, still);
+  await stoppedByPage(page, 'camera', away, still);
   await closePage(page);
 });
 
@@ -155,7 +163,7 @@ test('a cancelled touch stops', async () => {
   await robot1.first('drive', begin, moves);
   const cancel = monotonic();
   await cdp.send('Input.dispatchTouchEvent', { type: 'touchCancel', touchPoints: [] });
-  await stoppedByCommand(robot1, 'drive', cancel, rests);
+  await stoppedByPage(page, 'drive', cancel, rests);
   await closePage(page);
 });
 
@@ -172,14 +180,14 @@ test('keys drive while they are down and the pad has the focus', async () => {
   await page.keyboard.up('ArrowRight');
   const up = monotonic();
   await page.keyboard.up('w');
-  await stoppedByCommand(robot1, 'drive', up, rests);
+  await stoppedByPage(page, 'drive', up, rests);
   begin = monotonic();
   await camera.focus();
   await page.keyboard.down('ArrowLeft');
   await robot1.first('camera', begin, (l) => l.pan < 0);
   const blur = monotonic();
   await page.keyboard.press('Tab');
-  await stoppedByCommand(robot1, 'camera', blur, still);
+  await stoppedByPage(page, 'camera', blur, still);
   await page.keyboard.up('ArrowLeft');
   await closePage(page);
 });
@@ -190,6 +198,7 @@ for (const [what, leave] of [
     Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
   }],
+  ['the page goes away', () => window.dispatchEvent(new PageTransitionEvent('pagehide'))],
   ['the browser takes the pointer away', () => {
     for (let id = 0; id < 100; id++) {
       const pad = document.querySelector('[role="application"]');
@@ -203,7 +212,7 @@ for (const [what, leave] of [
     await drive(page);
     const begin = monotonic();
     await page.evaluate(leave);
-    await stoppedByCommand(robot1, 'drive', begin, rests);
+    await stoppedByPage(page, 'drive', begin, rests);
     // Moving on with the button still down moves nothing.
     const to = await point(parts(page).connection, 0, 0);
     await page.mouse.move(to.x, to.y);
