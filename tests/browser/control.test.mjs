@@ -52,6 +52,7 @@ test('take, refuse, take from its holder, release', async () => {
 
   await take(first);
   assert.equal(await one.take.count(), 0);
+  assert.equal(await one.release.evaluate((button) => button === document.activeElement), true);
   await eventually('the sliders work', 1000, () => one.speed.isEnabled());
   let begin = monotonic();
   await grab(first, one.drive, 0, 0.6);

@@ -62,8 +62,12 @@ export function createSafetyBar({ bar, lines, notice, rearm, control, take, rele
     const connected = state.connection === 'connected';
     const prompt = armed && held.others.length > 0 ? '. Press Take control again to take it from them' : '';
     setText(control, connected ? `${held.text}${prompt}` : '');
-    take.hidden = !held.shown || (held.mine.length > 0 && held.wanted.length === 0);
+    const focused = document.activeElement;
     take.disabled = !connected || held.wanted.length === 0;
+    take.hidden = !held.shown || (held.mine.length > 0 && held.wanted.length === 0);
     release.hidden = held.mine.length === 0;
+    // The one takes the other's place, for the keyboard as well.
+    if (focused === take && take.hidden) release.focus();
+    if (focused === release && release.hidden) take.focus();
   };
 }

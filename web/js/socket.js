@@ -7,6 +7,7 @@ import { Liveness, TICK_MS } from './liveness.js';
 
 const PATH = '/ws/telemetry/';
 const OPEN_MS = 5000; // from the attempt to the relay's greeting
+const FIRST_OPEN_MS = 2500; // of the first attempts: another relay may answer where this one hangs
 const BUFFER_MAX = 16 * 1024; // bytes that may wait before repeated motions are left out
 
 /**
@@ -61,7 +62,7 @@ export class Socket {
     this.ws = ws;
     this.greeted = false;
     this.handlers.onState('connecting');
-    this.timer = setTimeout(() => this.lost(ws), OPEN_MS);
+    this.timer = setTimeout(() => this.lost(ws), this.failures <= 1 ? FIRST_OPEN_MS : OPEN_MS);
     ws.addEventListener('message', (event) => {
       if (this.ws !== ws) return;
       this.liveness.heard(performance.now());
