@@ -300,7 +300,6 @@ static void on_state(void *ctx, bool up)
 {
     struct hub *h = ctx;
     if (up) {
-        h->states_round++;
         hub_latch_pending(h);
         for (const struct robot *r = h->robots; r != NULL; r = r->hh.next)
             hub_report(h, r);

@@ -67,7 +67,6 @@ struct hub {
 
     struct device_state *states; /* who is stopped or held, as all relays have been told */
     uint64_t last_serial;        /* given to one of them */
-    uint64_t states_round;       /* times that the bus came back */
 
     struct pending_stop {
         char device_id[MSG_DEVICE_ID_MAX + 1]; /* "": all */

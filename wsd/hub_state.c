@@ -14,7 +14,6 @@
 struct device_state {
     char id[MSG_DEVICE_ID_MAX + 1];
     uint64_t serial; /* rises in the order of the table */
-    uint64_t round;  /* hub.states_round when an event last changed it */
 
     bool stopped, confirmed;
     int64_t seq; /* of the stop or re-arm */
@@ -138,8 +137,6 @@ static void tell_control_state(struct hub *h, const struct device_state *d)
 /* True when that is news. */
 static bool set_stop(struct device_state *d, const struct bus_stop_state *state)
 {
-    if (state->seq < d->seq) /* an older one that comes late */
-        return false;
     bool news = d->stopped != state->stopped || d->confirmed != state->confirmed || d->seq != state->seq;
     d->stopped = state->stopped;
     d->confirmed = state->confirmed;
@@ -152,8 +149,6 @@ static bool set_stop(struct device_state *d, const struct bus_stop_state *state)
 static bool set_control(struct device_state *d, const struct bus_control_state *state)
 {
     const char *name = state->name ? state->name : "";
-    if (state->epoch < d->epoch)
-        return false;
     bool news = d->epoch != state->epoch || strcmp(d->holder, name) != 0;
     d->epoch = state->epoch;
     d->number = state->number;
@@ -165,9 +160,8 @@ void hub_on_stop_state(void *ctx, const struct bus_stop_state *state)
 {
     struct hub *h = ctx;
     struct device_state *d = find_or_add(h, state->device_id);
-    if (d == NULL)
+    if (d == NULL || state->seq < d->seq) /* an older one that comes late */
         return;
-    d->round = h->states_round;
     if (set_stop(d, state))
         tell_stop_state(h, d);
 }
@@ -176,9 +170,8 @@ void hub_on_control_state(void *ctx, const struct bus_control_state *state)
 {
     struct hub *h = ctx;
     struct device_state *d = find_or_add(h, state->device_id);
-    if (d == NULL)
+    if (d == NULL || state->epoch < d->epoch)
         return;
-    d->round = h->states_round;
     if (set_control(d, state))
         tell_control_state(h, d);
 }
@@ -186,33 +179,35 @@ void hub_on_control_state(void *ctx, const struct bus_control_state *state)
 /* What is in the mirror, but not in Redis: it changed while Redis was out of sight. */
 static void clear_unlisted(struct hub *h, struct device_state *d)
 {
-    bool fresh = d->round == h->states_round; /* an event was faster than the snapshot */
-    if (d->stopped && !d->stop_listed && !fresh) {
+    if (!d->stop_listed) {
+        bool was = d->stopped;
         d->stopped = d->confirmed = false;
-        tell_stop_state(h, d);
+        d->seq = 0;
+        if (was)
+            tell_stop_state(h, d);
     }
-    if (d->holder[0] != '\0' && !d->control_listed && !fresh) {
+    if (!d->control_listed) {
+        bool was = d->holder[0] != '\0';
         d->holder[0] = '\0';
-        tell_control_state(h, d);
+        if (was)
+            tell_control_state(h, d);
+        d->epoch = 0;
     }
     d->stop_listed = d->control_listed = false;
 }
 
+/* The list is newer than every event before it. Its numbers may be lower: Redis may have lost what it knew. */
 void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops,
                    const struct bus_control_state *controls, size_t n_controls)
 {
     struct hub *h = ctx;
     struct device_state *d;
-    for (d = h->states; d != NULL; d = d->hh.next) {
-        if (d->round != h->states_round)
-            d->seq = d->epoch = 0; /* Redis may have lost what it knew, and goes on below these */
-    }
     for (size_t i = 0; i < n_stops; i++) {
         d = find_or_add(h, stops[i].device_id);
         if (d == NULL)
             continue;
         d->stop_listed = true;
-        if (d->round != h->states_round && set_stop(d, &stops[i]))
+        if (set_stop(d, &stops[i]))
             tell_stop_state(h, d);
     }
     for (size_t i = 0; i < n_controls; i++) {
@@ -220,7 +215,7 @@ void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops
         if (d == NULL)
             continue;
         d->control_listed = true;
-        if (d->round != h->states_round && set_control(d, &controls[i]))
+        if (set_control(d, &controls[i]))
             tell_control_state(h, d);
     }
     for (d = h->states; d != NULL; d = d->hh.next)
