@@ -30,6 +30,7 @@ struct robot {
     struct session *session;
 
     /* of the present connection */
+    bool heard;                     /* it has said anything */
     bool answers;                   /* it knows receipts and stop: it has sent such a message */
     bool stopped;                   /* it has been told to stop, or says that it is: no motion goes out */
     bool told_first;                /* it was told before the bus was, whose order is still to come */

@@ -259,6 +259,8 @@ void hub_message(struct hub *h, struct session *s, const char *text, size_t len)
     h->metrics->messages_received_total++;
     if (s->from == MSG_FROM_ROBOT && s->robot == NULL)
         return; /* replaced; its end is on the way */
+    if (s->robot != NULL)
+        s->robot->heard = true;
     bool long_one = relay_only_video_is_that_long(&h->conf->wsd, s->from, len);
     if (long_one && !relay_looks_like_video(text, len)) {
         hub_bad_message(h, s, MSG_TOO_LARGE, NULL);

@@ -16,7 +16,7 @@
 void hub_robot_begin(struct robot *r)
 {
     r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
-    r->answers = r->stopped = r->told_first = r->said = false;
+    r->heard = r->answers = r->stopped = r->told_first = r->said = false;
     r->stop_seq = r->wanted_ms = 0;
     r->driver = 0;
     r->hb = -1;
@@ -55,7 +55,7 @@ void hub_robot_end(struct hub *h, struct robot *r)
 {
     struct receipt *one;
     while ((one = receipts_take_any(&r->waiting)) != NULL) {
-        if (r->answers)
+        if (r->answers || !r->heard) /* of one that never said a word nobody knows that it does not */
             settle(h, r, one->seq, one, MSG_TOO_OLD, "disconnected");
         else
             free(one);
