@@ -85,6 +85,7 @@ void check_outcomes(int64_t before); /* all that was sent before must have one *
 
 /* --- relays and Redis --- */
 void check_relay(int relay, const struct node *node);
+void check_left(const char *device_id); /* a relay has given up the robot's connection */
 void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us);
 
 /* --- robots --- */

@@ -6,6 +6,7 @@
 #include "tests/sim/sched.h"
 
 #define INTERVALS_MAX 4096
+#define LEFT_MAX      1024
 
 /* One command, from its website to its end. */
 struct command {
@@ -31,6 +32,11 @@ struct check_state {
         int64_t from, until;
     } losses[INTERVALS_MAX];
     int n_losses;
+    struct {
+        int robot;
+        int64_t at;
+    } left[LEFT_MAX];
+    int n_left;
     int64_t clock_wrong_until;
     enum check_rule failed;
 };

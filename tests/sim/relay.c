@@ -25,6 +25,7 @@ struct peer {
     struct peer *prev, *next;
     struct relay *relay;
     struct net_end *end; /* NULL: closed, the hub will be told */
+    char robot[32];      /* its device id; "": a website */
 };
 
 struct ws {
@@ -120,6 +121,8 @@ static void destroy_peer(void *ctx)
     outq_clear(&p->s.q);
     if (p->s.opened)
         hub_closed(r->hub, &p->s);
+    if (p->robot[0] != '\0')
+        check_left(p->robot);
     outq_clear(&p->s.q);
     DL_DELETE(r->peers, p);
     free(p);
@@ -258,6 +261,8 @@ static void open_session(struct peer *p, const char *hello)
     struct session *s = &p->s;
     bool robot = *hello == 'R';
     s->opened = true;
+    if (robot)
+        snprintf(p->robot, sizeof(p->robot), "%.31s", hello + 1);
     s->heard_ms = clock_mono_ms();
     if (hub_opened(p->relay->hub, s, robot ? hello + 1 : NULL, robot ? "" : hello + 1) != 0)
         kill_soon(p);

@@ -298,7 +298,7 @@ void robot_crash(struct robot *r, bool machine)
 
 void robot_freeze(struct robot *r, int64_t until)
 {
-    if (r->runs)
+    if (r->runs && until > r->thread.frozen_until)
         r->main.frozen_until = r->thread.frozen_until = r->thawed_at = until;
 }
 

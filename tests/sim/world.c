@@ -68,7 +68,7 @@ static void fault_freeze(void)
     } else {
         struct relay *r = W.relays[i - W.n_robots - W.n_websites];
         struct node *n = relay_node(r);
-        if (!relay_runs(r))
+        if (!relay_runs(r) || n->frozen_until > until)
             return;
         n->frozen_until = until;
         check_losses(sched_now(), until + 2 * SIM_S);
