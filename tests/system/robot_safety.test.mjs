@@ -257,7 +257,7 @@ describe('robot: nothing from before', () => {
         for (const answer of answers) assert.equal(pick(await answer), 'expired hb');
     };
 
-    it('after a stall of the network: a burst of 600 moves, none done, each answered', async () => {
+    it('after a stall of the network: a burst of 800 moves, none done, each answered', async () => {
         const relay = await Relay.listen();
         const between = await strait(relay.port);
         try {
@@ -270,9 +270,9 @@ describe('robot: nothing from before', () => {
             const held = now();
             between.hold();
             const answers = [];
-            for (let i = 0; i < 600; i++) {
+            for (let i = 0; i < 800; i++) {
                 answers.push(link.order(forward({ seq: (seq += 1), y: 0.5 })));
-                if (i % 10 === 0) await pause(20);
+                if (i % 20 === 0) await pause(20);
             }
             answers.forEach((answer) => answer.catch(() => {}));
             const rest = await robot.driveAfter(held, atRest);
