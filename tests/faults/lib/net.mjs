@@ -130,7 +130,7 @@ export class Network {
     }
 
     // kbit/s to or from a side; packets wait for at most `ms`.
-    throttle(side, kbit, { way = 'to', ms = 1000 } = {}) {
+    throttle(side, kbit, { way = 'to', ms = 200 } = {}) {
         const tbf = (device) => ['tc', 'qdisc', 'replace', 'dev', device, 'root', 'tbf', 'rate', `${kbit}kbit`, 'burst', '4kb', 'latency', `${ms}ms`];
         if (way === 'to') this.#router.run(...tbf(side));
         else this.#at(side, ...tbf(this.#device(side)));
