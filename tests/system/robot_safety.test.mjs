@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { Proc, pause, program, until, within } from './lib/harness.mjs';
+import { Proc, Stack, pause, program, until, within } from './lib/harness.mjs';
 import { Relay, atRest, dir, moving, ms, now, startRobot } from './lib/robot.mjs';
 
 let spools = 0;
@@ -325,5 +325,35 @@ describe('robot: nothing from before', () => {
         const after = robot.drive().filter(({ t_ns }) => t_ns > Number(lost));
         assert.ok(after.length === 1 && after[0].cause === 'link' && atRest(after[0]), JSON.stringify(after));
         assert.equal(pick(await again.order(forward({ seq: 61, epoch: 3 }))), 'applied');
+    });
+});
+
+describe('robot: the whole stack', () => {
+    it('a robot that was stopped from a browser is still stopped after kill -9, and drives after a re-arm', async () => {
+        const stack = await Stack.start({ relays: 2, robots: 1 });
+        try {
+            const website = await stack.website();
+            const drives = () => stack.log('robot_01.trace').split('\n').filter(Boolean).map((line) => JSON.parse(line)).filter(({ output }) => output === 'drive');
+            const told = (id) => website.seen({ type: 'ack', id, device_id: 'robot_01' }, 5000);
+            website.send(forward({ id: 'go', device_id: 'robot_01' }));
+            assert.equal((await told('go')).status, 'applied');
+            website.send({ type: 'stop', id: 'stop', device_id: 'robot_01' });
+            await website.seen({ type: 'stop_state', device_id: 'robot_01', stopped: true, confirmed: true }, 5000);
+            stack.signal('robot_01', 'SIGKILL');
+            await website.seen({ type: 'connection', device_id: 'robot_01', status: 'disconnected' }, 6000);
+            assert.equal((await stack.run('start', 'robot_01')).status, 0);
+            assert.match(stack.log('robot_01.log'), /event=starts_stopped/);
+            const from = now();
+            website.send(forward({ id: 'no', device_id: 'robot_01' }));
+            assert.equal((await website.seen({ type: 'error', id: 'no' }, 5000)).code, 'stopped');
+            website.send({ type: 'rearm', id: 'rearm', device_id: 'robot_01' });
+            await website.seen({ type: 'stop_state', device_id: 'robot_01', stopped: false, confirmed: true }, 5000);
+            assert.ok(drives().filter(({ t_ns }) => t_ns > Number(from)).every(atRest));
+            website.send(forward({ id: 'again', device_id: 'robot_01' }));
+            assert.equal((await told('again')).status, 'applied');
+            await until(() => drives().some((line) => line.t_ns > Number(from) && moving(line)), 2000, 'motion');
+        } finally {
+            await stack.stop();
+        }
     });
 });
