@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Figures, ROOT, Rig, atRest, now, often, pause, temporaryDirectory, until } from './lib/rig.mjs';
 
 const PROGRAMS = { Redis: 'redis-server', 'the relays': 'telerelay-wsd', 'the robot': 'telerelay-robot' };
-const JUMPS = { Redis: [1, -1, 0], 'the relays': often([1, 0], [1, 0, -1, 0]), 'the robot': often([-1], [1, -1]) }; // hours
+const JUMPS = { Redis: often([1, -1], [1, 0, -1, 0]), 'the relays': often([1], [1, 0, -1, 0]), 'the robot': often([-1], [1, -1]) }; // hours
 
 describe('a clock that jumps', () => {
     let rig;

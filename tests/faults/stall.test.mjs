@@ -2,7 +2,7 @@
 // and nginx, moves nothing: the robot does none of them, and the sender of each is told what became of it.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { Rig, often, now, pause, say, until } from './lib/rig.mjs';
+import { LONG, Rig, detail, often, now, pause, until } from './lib/rig.mjs';
 
 describe('a stall', () => {
     let rig;
@@ -20,7 +20,8 @@ describe('a stall', () => {
         await pause(seconds * 1000);
         for (const { stick } of rig.robots) stick.freeze();
         const held = wires.map((wire) => wire.waiting());
-        const to = now();
+        // What was sent last may be in a relay's hands when the stall ends: it is not late.
+        const to = now() - 100e6;
         for (const wire of wires) wire.release();
         const fates = [];
         for (const { id, stick, trace } of rig.robots) {
@@ -31,11 +32,11 @@ describe('a stall', () => {
             });
             const fate = {};
             for (const one of ids) fate[stick.fate.get(one) ?? 'none'] = (fate[stick.fate.get(one) ?? 'none'] ?? 0) + 1;
-            say(`${seconds} s, ${held.join(' + ')} bytes held; ${ids.length} moves of ${id}: ${JSON.stringify(fate)}`);
+            detail(`${seconds} s, ${held.join(' + ')} bytes held; ${ids.length} moves of ${id}: ${JSON.stringify(fate)}`);
             assert.ok(ids.length >= 50 * seconds, `${ids.length} moves were sent`);
             for (const line of trace.executed(from)) {
                 const sent = stick.sent.get(line.left);
-                assert.ok(sent.at < from, `${id} did ${JSON.stringify(line)}, sent ${(line.t_ns - sent.at) / 1e6} ms before, within the stall`);
+                assert.ok(sent.at < from || sent.at > to, `${id} did ${JSON.stringify(line)}, sent ${(line.t_ns - sent.at) / 1e6} ms before, within the stall`);
             }
             assert.equal(fate.applied ?? 0, 0);
             fates.push(fate);
@@ -45,25 +46,21 @@ describe('a stall', () => {
 
     const toRobots = (seconds) => stall(rig.robots.map(({ wire }) => wire), seconds);
 
-    // Shorter than it takes robot and relay to give each other up: all of it is delivered.
+    // Shorter than it takes robot and relay to give each other up: all of it is delivered. One website knows heartbeats, one does not.
     it('of 1.8 s between relay and robot: everything arrives, nothing is done', async () => {
-        for (let round = 0; round < often(1, 5); round++)
-            for (const fate of await toRobots(1.8)) assert.ok(fate['expired hb'] >= 80, JSON.stringify(fate));
-    });
-
-    it('of 1.8 s between relay and robot, with a website that knows no heartbeats', async () => {
-        for (const { stick } of rig.robots) stick.useHb = false;
+        rig.robots[1].stick.useHb = false;
         try {
-            for (const fate of await toRobots(1.8)) assert.ok(fate['expired hb'] >= 80, JSON.stringify(fate));
+            for (let round = 0; round < often(1, 5); round++)
+                for (const fate of await toRobots(1.8)) assert.ok(fate['expired hb'] >= 80, JSON.stringify(fate));
         } finally {
-            for (const { stick } of rig.robots) stick.useHb = true;
+            rig.robots[1].stick.useHb = true;
         }
     });
 
     for (const seconds of often([3], [3, 30])) {
         it(`of ${seconds} s between website and nginx`, () => stall([rig.websiteWire], seconds));
 
-        it(`of ${seconds} s between relay and robot`, () => toRobots(seconds));
+        if (LONG) it(`of ${seconds} s between relay and robot`, () => toRobots(seconds));
     }
 
     it('in all this no robot did an old command, nor one twice or out of order', () => rig.verify());

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { Figures, Network, ROOT, Rig, Stick, now, often, pause, say, until } from './lib/rig.mjs';
+import { Figures, Network, ROOT, Rig, Stick, detail, now, often, pause, until } from './lib/rig.mjs';
 
 const impossible = await Network.impossible();
 
@@ -114,7 +114,7 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         }
         assert.ok(website.open);
         const frames = [website.count('video_frame', from[0]), quick.count('video_frame', from[1])];
-        say(`${frames[0]} frames for the slow website, ${frames[1]} for the quick one`);
+        detail(`${frames[0]} frames for the slow website, ${frames[1]} for the quick one`);
         assert.ok(frames[0] < frames[1] / 2, `${frames}`);
         // What was on its way comes first; then it is fresh.
         const healed = performance.now();
@@ -122,7 +122,7 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         await website.seen((message) => message.type === 'telemetry_update' && age(message) <= 1000, 5000, website.history.length);
         const took = performance.now() - healed;
         await website.seen('video_frame', 1000, website.history.length);
-        say(`fresh again ${took.toFixed(0)} ms after its link was`);
+        detail(`fresh again ${took.toFixed(0)} ms after its link was`);
         assert.ok(took <= 1000, `${took} ms`);
         website.drop();
         quick.drop();

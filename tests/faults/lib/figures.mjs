@@ -1,4 +1,5 @@
-// What was measured: kept by kind, printed as lines that tests/run shows also when all is well.
+// What was measured: kept by kind, printed as lines that tests/run shows also when all is well. In the short form only the
+// sum of all kinds.
 export class Figures {
     #kinds = new Map();
 
@@ -16,15 +17,17 @@ export class Figures {
     }
 
     print(title) {
-        const line = (kind, list) => say(`${kind.padEnd(44)} ${String(list.length).padStart(5)} ×  p50 ${ms(quantile(list, 0.5))}  p99 ${ms(quantile(list, 0.99))}  max ${ms(Math.max(...list))}`);
+        const line = (name, list) => `${name.padEnd(62)} ${String(list.length).padStart(5)} ×  p50 ${ms(quantile(list, 0.5))}  p99 ${ms(quantile(list, 0.99))}  max ${ms(Math.max(...list))}`;
         if (this.#kinds.size === 0) return;
-        say(`${title}, ms`);
-        for (const [kind, list] of this.#kinds) line(`  ${kind}`, list);
-        if (this.#kinds.size > 1) line('  all', this.all);
+        say(line(`${title}, ms`, this.all));
+        for (const [kind, list] of this.#kinds) detail(line(`  ${kind}`, list));
     }
 }
 
 export const say = (text) => console.log(`figure: ${text}`);
+
+// Only in the long form.
+export const detail = (text) => console.log(process.env.FAULTS_LONG === '1' ? `figure: ${text}` : text);
 
 const ms = (value) => value.toFixed(1).padStart(7);
 

@@ -5,14 +5,14 @@ import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Cluster, Proc, ROOT, Website, freePort, pause, program, random, sanitizerEnv, until, within } from '../../system/lib/harness.mjs';
-import { Figures, say } from './figures.mjs';
+import { Figures, detail, say } from './figures.mjs';
 import { Network } from './net.mjs';
 import { Proxy } from './proxy.mjs';
 import { Stick } from './stick.mjs';
 import { Trace, atRest } from './trace.mjs';
 
 export * from '../../system/lib/harness.mjs';
-export { Figures, Network, Proxy, Stick, Trace, atRest, say };
+export { Figures, Network, Proxy, Stick, Trace, atRest, detail, say };
 
 // How much: `make faults` sets this; `make test` leaves it out.
 export const LONG = process.env.FAULTS_LONG === '1';
@@ -31,7 +31,7 @@ export class Rig {
         const rig = new Rig();
         Object.assign(rig, { flags, robotFlags, stick });
         rig.dice = random(seed);
-        say(`seed ${seed}`);
+        detail(`seed ${seed}`);
         try {
             rig.cluster = await Cluster.start({ relays, flags });
             rig.relays = Array.from({ length: relays }, (_, i) => i + 1);
@@ -136,6 +136,7 @@ export class Rig {
                 if (!robot.stick.usable) robot.stick.take(await this.website({ ms: left() }));
                 return robot.trace.drive().findLast((line) => line.t_ns > from && line.cause === 'command' && !atRest(line));
             }, left(), `${robot.id} is driven`);
+            await until(() => robot.stick.hb !== undefined || !robot.stick.useHb, left(), `a heartbeat of ${robot.id}`);
         }));
     }
 
@@ -191,7 +192,7 @@ export class Rig {
                 }
             }
         }
-        if (ages.length) say(`${ages.length} commands executed, the oldest ${Math.max(...ages).toFixed(1)} ms after it was sent`);
+        if (ages.length) detail(`${ages.length} commands executed, the oldest ${Math.max(...ages).toFixed(1)} ms after it was sent`);
         assert.deepEqual(wrong.slice(0, 20), []);
     }
 

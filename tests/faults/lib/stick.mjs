@@ -5,7 +5,7 @@ export class Stick {
     fate = new Map(); // command id → what became of it: an ack's status with its reason, or an error's code
     answered = new Map(); // command id → when that was known, ns
     #n = 0;
-    #hb;
+    hb; // the newest heartbeat that came
     #timer;
 
     constructor(id, { hb = true, hz = 20, ids = false } = {}) {
@@ -18,7 +18,7 @@ export class Stick {
         this.website = website;
         website.ws.on('message', (data) => {
             const message = JSON.parse(data);
-            if (message.type === 'robot_heartbeat' && message.device_id === this.id) this.#hb = message.hb;
+            if (message.type === 'robot_heartbeat' && message.device_id === this.id) this.hb = message.hb;
             else if (message.id?.startsWith(`${this.id}-`) && message.status !== 'received') this.#settle(message);
         });
     }
@@ -48,7 +48,7 @@ export class Stick {
         const y = Number((0.1 + (n % 80000) / 1e5).toFixed(5)); // never the same twice within an hour
         const move = { type: 'robot_move', x: 0, y, device_id: this.id };
         if (this.ids) move.id = `${this.id}-${n}`;
-        if (this.useHb && this.#hb !== undefined) move.hb = this.#hb;
+        if (this.useHb && this.hb !== undefined) move.hb = this.hb;
         this.sent.set(y, { n, at: Number(process.hrtime.bigint()) });
         this.website.send(move);
     }
