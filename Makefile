@@ -56,8 +56,8 @@ REPLAYS  := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(FUZZ_SRC))
 component = $(firstword $(subst _, ,$(notdir $1)))
 
-ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench,$(call src,$d))
-ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench))
+ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim,$(call src,$d))
+ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim))
 
 # What deploy/stack and the tests are told (make up PORT=8001 RUN_DIR=/tmp/second).
 export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS RUN_DIR CONFIG
@@ -108,6 +108,14 @@ $(BIN)/telerelay-bench: $(call obj,tests/bench/main.c) $(BUILD)/lib/libbench.a $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
 
+# The simulation: its own seams first, so that of the archives only what it does not replace is taken.
+SIM_LIBS := $(foreach l,wsd robot common,$(BUILD)/lib/lib$l.a)
+libs_sim := -Wl,--wrap=clock_gettime -Wl,--wrap=getrandom -llua5.1 $(libs_common)
+$(BIN)/telerelay-sim: $(call obj,$(call src,tests/sim)) $(SIM_LIBS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_sim)
+
 # The relay's Redis scripts, as C strings: the prelude in front of each.
 PRELUDE := wsd/scripts/prelude.lua
 $(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua) Makefile
@@ -133,7 +141,8 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(filter $(BUILD)/lib/lib$$(call
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(LDFLAGS)) -o $@ $(filter %.o,$^) $(filter-out %/libcommon.a,$(filter %.a,$^)) $(BUILD)/lib/libcommon.a $(libs_$(call component,$*)) $(libs_common)
 
-.PHONY: units replays fuzzers objects
+.PHONY: units replays fuzzers objects simulator
+simulator: $(BIN)/telerelay-sim
 units: $(UNITS)
 replays: $(REPLAYS)
 fuzzers: $(FUZZERS)
@@ -179,6 +188,16 @@ test:
 	@deploy/install-packages build run test
 	@$(MAKE) -j$(JOBS) tests/node_modules/.package-lock.json
 	@tests/run $(T)
+
+# The simulation in its long form, and the planted mistakes that it has to find.
+SIM_COMMANDS ?= 1000000
+SEED ?= 1
+.PHONY: sim
+sim:
+	@deploy/install-packages build run test
+	@$(MAKE) -j$(JOBS) simulator
+	@$(BIN)/telerelay-sim --seed $(SEED) --commands $(SIM_COMMANDS)
+	@tests/sim/mistakes/run
 
 # The fault tests in their long form.
 faults:
@@ -252,6 +271,7 @@ help:
 	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
 	@echo 'make faults    the fault tests in their long form; FAULTS=dead_man,network,…: only these'
+	@echo 'make sim       the simulation in its long form; SEED=1 SIM_COMMANDS=1000000'
 	@echo 'make bench     the benchmarks; BENCH=fanout,command,ingest,idle,blocked,history BENCH_SECONDS=6'
 	@echo 'make lint      format, static analysis, both compilers, shell, nginx, units, layers'
 	@echo 'make format | coverage | fuzz FUZZ_SECONDS=60 | compile_commands.json | clean'

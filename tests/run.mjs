@@ -50,6 +50,10 @@ function suites() {
         const name = path.basename(source, '.c');
         all.push({ name: `fuzz/${name}`, command: `build/asan/replay/${name}`, args: [`tests/fuzz/corpus/${name}`], seconds: 120, count: countStatus });
     }
+    for (const [config, worlds] of [['release', 16], ['asan', 4]])
+        all.push({ name: `sim/${config}`, command: `build/${config}/bin/telerelay-sim`, args: ['--runs', String(worlds)], seconds: 120, count: countStatus });
+    all.push({ name: 'sim/repeats', command: 'build/release/bin/telerelay-sim', args: ['--runs', '3', '--twice'], seconds: 120, count: countStatus });
+    all.push({ name: 'sim/mistakes', command: 'tests/sim/mistakes/run', args: [], seconds: 240, count: countWords });
     all.push({ name: 'arch/check', command: 'tests/arch/check', args: [], seconds: 60, count: countStatus });
     all.push({ name: 'arch/selftest', command: 'tests/arch/selftest', args: [], seconds: 120, count: countWords });
     for (const file of list('web/test', /\.test\.m?js$/))
@@ -111,7 +115,7 @@ function killGroup(child, signal) {
 
 function build() {
     const jobs = process.env.JOBS || String(os.availableParallelism?.() ?? os.cpus().length);
-    for (const args of [['CONFIG=release', 'all', 'units', 'web'], ['CONFIG=asan', 'all', 'units', 'replays']]) {
+    for (const args of [['CONFIG=release', 'all', 'units', 'simulator', 'web'], ['CONFIG=asan', 'all', 'units', 'simulator', 'replays']]) {
         const { status } = spawnSync('make', [`-j${jobs}`, '--no-print-directory', ...args], { stdio: 'inherit' });
         if (status !== 0) return false;
     }

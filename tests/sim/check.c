@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define X_UNIT       1e-7
-#define LOST_AFTER_S 45 /* an answer can be late by a long freeze */
-#define LEAVING_US   (500 * SIM_MS)
+#define X_UNIT         1e-7
+#define LOST_AFTER_S   45 /* an answer can be late by a long freeze */
+#define LEAVING_US     (500 * SIM_MS)
+#define ZERO_WITHIN_US (40 * SIM_S)
 
 struct check_state check_state;
 static uint64_t trace;
@@ -177,6 +178,8 @@ uint32_t check_send(const struct check_sent *what)
     c->done = !what->has_id;
     S.totals.sent++;
     S.totals.zeros += what->zero;
+    if (what->zero && !what->has_id)
+        S.zero_at[what->website][what->type == MSG_CAMERA_MOVE] = sched_now();
     S.totals.stops += what->type == MSG_STOP;
     S.totals.rearms += what->type == MSG_REARM;
     check_note(what->robot, "website %d/%d sends %s %u%s", what->website, what->connection, msg_type_name(what->type),
@@ -303,6 +306,33 @@ static void passed(struct command *c, int robot, int64_t seq, int64_t relay_at)
     c->redis_seq[robot] = seq;
 }
 
+static struct driver *driver_of(int robot, bool camera)
+{
+    return &S.driver[robot][camera];
+}
+
+static void note_driver(int robot, const struct command *c, const char *sender)
+{
+    struct driver *d = driver_of(robot, c->what.type == MSG_CAMERA_MOVE);
+    snprintf(d->sender, sizeof(d->sender), "%s", sender);
+    d->website = c->what.website;
+}
+
+/* A zero without id: of an old website, of a new grant (T0 is 0 then), or the relay's own, in place of a website. */
+static void check_own_zero(int robot, const char *kind, const char *sender)
+{
+    bool camera = strcmp(kind, "camera_move") == 0;
+    const struct driver *d = driver_of(robot, camera);
+    if (d->sender[0] == '\0' || strcmp(d->sender, sender) == 0)
+        return;
+    for (int i = 0; i < S.setup.websites; i++) {
+        int64_t ago = sched_now() - S.zero_at[i][camera];
+        if (S.zero_at[i][camera] != 0 && ago < ZERO_WITHIN_US)
+            return; /* it may be that website's */
+    }
+    check_fail(CHECK_DEADMAN_RELAY, robot, "%s, who does not drive, gets a zero in while %s does", sender, d->sender);
+}
+
 /* "DEADLINE KIND SEQ SENDER/T0 IDLEN ID JSON" */
 static void published_order(const struct store *s, const char *device_id, const char *text, int64_t wall_us)
 {
@@ -319,9 +349,13 @@ static void published_order(const struct store *s, const char *device_id, const 
     check_robot_published(robot, kind, seq);
     struct command *c = check_command(number_in(json));
     check_note(robot, "Redis passes %s %" PRId64 " seq %lld", kind, number_in(json), seq);
+    if (c == NULL && atoll(t0 + 1) != 0 && strstr(kind, "_move") != NULL && number_in(json) < 0)
+        check_own_zero(robot, kind, tail);
     if (c == NULL)
         return;
     passed(c, robot, seq, came_at(tail, atoll(t0 + 1)));
+    if (msg_is_move(c->what.type) && !c->what.zero)
+        note_driver(robot, c, tail);
     bool drives = msg_is_command(c->what.type) && c->what.type != MSG_REQUEST_FRAME;
     if (S.setup.exclusive && drives && !in_control(s, device_id, tail, wall_us))
         c->no_holder[robot] = true;
@@ -330,14 +364,8 @@ static void published_order(const struct store *s, const char *device_id, const 
 /* "control ID EPOCH SENDER NAME" */
 static void published_control(const char *text)
 {
-    static struct {
-        long long epoch;
-        char sender[128];
-    } last[CHECK_ROBOTS_MAX];
     char id[80], sender[128];
     long long epoch;
-    if (S.n_commands == 0)
-        memset(last, 0, sizeof(last));
     if (sscanf(text, "control %79s %lld %127s", id, &epoch, sender) != 3)
         return;
     int robot = robot_of(id);
@@ -345,12 +373,12 @@ static void published_control(const char *text)
     if (robot < 0 || robot >= S.setup.robots)
         return;
     S.totals.grants += sender[0] != '-';
-    if (epoch < last[robot].epoch)
-        check_fail(CHECK_CONTROL, robot, "the epoch fell from %lld to %lld", last[robot].epoch, epoch);
-    else if (epoch == last[robot].epoch && strcmp(sender, last[robot].sender) != 0)
-        check_fail(CHECK_CONTROL, robot, "epoch %lld has two holders: %s and %s", epoch, last[robot].sender, sender);
-    last[robot].epoch = epoch;
-    snprintf(last[robot].sender, sizeof(last[robot].sender), "%s", sender);
+    if (epoch < S.control[robot].epoch)
+        check_fail(CHECK_CONTROL, robot, "the epoch fell from %lld to %lld", S.control[robot].epoch, epoch);
+    else if (epoch == S.control[robot].epoch && strcmp(sender, S.control[robot].sender) != 0)
+        check_fail(CHECK_CONTROL, robot, "epoch %lld has two holders: %s and %s", epoch, S.control[robot].sender, sender);
+    S.control[robot].epoch = epoch;
+    snprintf(S.control[robot].sender, sizeof(S.control[robot].sender), "%s", sender);
 }
 
 void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us)

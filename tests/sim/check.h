@@ -36,9 +36,9 @@ enum check_rule {
 
 struct check_totals {
     uint64_t sent, resent, executed, zeros, settings, twice; /* commands; twice: given to a robot again */
-    uint64_t verdicts[8];                     /* enum safety_verdict, at robots */
-    uint64_t refused[MSG_CODES];              /* errors at websites */
-    uint64_t outcomes[MSG_OUTCOMES];          /* receipts at websites */
+    uint64_t verdicts[8];                                    /* enum safety_verdict, at robots */
+    uint64_t refused[MSG_CODES];                             /* errors at websites */
+    uint64_t outcomes[MSG_OUTCOMES];                         /* receipts at websites */
     uint64_t stops, rearms, grants, undetectable, excused, answered;
 };
 
@@ -62,8 +62,8 @@ void check_note(int robot, const char *format, ...) __attribute__((format(printf
 void check_fail(enum check_rule rule, int robot, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* --- world --- */
-void check_clock_jumped(int64_t until);            /* Redis' clock means nothing until then */
-void check_losses(int64_t from, int64_t until);    /* messages between relays may be lost */
+void check_clock_jumped(int64_t until);         /* Redis' clock means nothing until then */
+void check_losses(int64_t from, int64_t until); /* messages between relays may be lost */
 bool check_lossy(int64_t from, int64_t until);
 
 /* --- websites --- */
@@ -76,8 +76,8 @@ struct check_sent {
 };
 uint32_t check_send(const struct check_sent *what); /* its number */
 void check_resend(uint32_t number);
-double check_x(uint32_t number);          /* what a motion carries */
-int64_t check_number_of_x(double x);      /* −1: none */
+double check_x(uint32_t number);            /* what a motion carries */
+int64_t check_number_of_x(double x);        /* −1: none */
 int64_t check_number_of_id(const char *id); /* −1: none */
 void check_answer(int website, const struct msg *m);
 void check_disconnected(int website, int connection);

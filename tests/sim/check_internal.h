@@ -37,6 +37,15 @@ struct check_state {
         int64_t at;
     } left[LEFT_MAX];
     int n_left;
+    struct {
+        long long epoch;
+        char sender[128];
+    } control[CHECK_ROBOTS_MAX]; /* as Redis last told */
+    struct driver {
+        char sender[128]; /* "": nobody yet */
+        int website;
+    } driver[CHECK_ROBOTS_MAX][2];          /* whose motion was the last, per axis */
+    int64_t zero_at[CHECK_WEBSITES_MAX][2]; /* last zero that cannot be known by its id */
     int64_t clock_wrong_until;
     enum check_rule failed;
 };

@@ -1,6 +1,6 @@
 /*
- * telerelay-sim [--seed N] [--runs N] [--commands N] [--twice] [--verbose]: drives the real hub, bus, scripts, agent and
- * safety through random worlds, one seed each, and ends at the first broken invariant with status 1.
+ * telerelay-sim [--seed N] [--runs N] [--commands N] [--twice] [--verbose]: drives the real hub, bus, scripts, agent
+ * and safety through random worlds, one seed each, and ends at the first broken invariant with status 1.
  */
 #include "common/log.h"
 #include "tests/sim/check.h"
@@ -95,12 +95,10 @@ static int run_one(uint64_t seed, const struct options *o, struct sums *s)
 
 static int parse(struct options *o, int argc, char **argv)
 {
-    static const struct option flags[] = {{"seed", required_argument, NULL, 's'},
-                                          {"runs", required_argument, NULL, 'r'},
-                                          {"commands", required_argument, NULL, 'c'},
-                                          {"twice", no_argument, NULL, 't'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option flags[] = {
+        {"seed", required_argument, NULL, 's'},     {"runs", required_argument, NULL, 'r'},
+        {"commands", required_argument, NULL, 'c'}, {"twice", no_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},        {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", flags, NULL)) != -1) {
         if (c == 's')

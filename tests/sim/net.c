@@ -13,10 +13,10 @@ struct net_end {
     struct node *node;
     const struct net_ops *ops;
     void *ctx;
-    bool open;     /* its owner still has it */
-    bool lost;     /* nothing arrives here any more, and nobody says so */
-    bool due;      /* an event for the first packet is scheduled */
-    bool wanted;   /* its owner waits for room */
+    bool open;                      /* its owner still has it */
+    bool lost;                      /* nothing arrives here any more, and nobody says so */
+    bool due;                       /* an event for the first packet is scheduled */
+    bool wanted;                    /* its owner waits for room */
     struct net_packet *head, *tail; /* on their way to this end */
     size_t unread;                  /* bytes of them */
     int64_t last_at, stalled_until;

@@ -1,6 +1,6 @@
 /*
- * Connections. What one end sends arrives at the other in order, some time later, or not at all: both ways can stall, be
- * cut, and stay half-open. What has not been read yet fills the sender's room.
+ * Connections. What one end sends arrives at the other in order, some time later, or not at all: both ways can stall,
+ * be cut, and stay half-open. What has not been read yet fills the sender's room.
  */
 #ifndef TELERELAY_SIM_NET_H
 #define TELERELAY_SIM_NET_H
@@ -13,8 +13,8 @@ struct net_packet {
     struct net_packet *next;
     int64_t at; /* when it arrives */
     enum net_kind kind;
-    int code;                 /* NET_CLOSE */
-    void *object;             /* NET_OBJECT: the receiver takes it by setting NULL */
+    int code;     /* NET_CLOSE */
+    void *object; /* NET_OBJECT: the receiver takes it by setting NULL */
     void (*drop)(void *object);
     size_t len;
     char data[]; /* NUL-terminated */
@@ -42,7 +42,7 @@ void net_connect(struct net_end *ends[2], struct node *a, struct node *b, const 
 void net_own(struct net_end *e, const struct net_ops *ops, void *ctx);
 void net_send(struct net_end *e, enum net_kind kind, const char *data, size_t len);
 void net_send_object(struct net_end *e, void *object, size_t len, void (*drop)(void *));
-bool net_has_room(struct net_end *e); /* false: `room` will be called */
+bool net_has_room(struct net_end *e);        /* false: `room` will be called */
 void net_close(struct net_end *e, int code); /* what was sent still arrives; no callback any more */
 void net_vanish(struct net_end *e);          /* the other end is not told */
 

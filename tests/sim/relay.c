@@ -299,11 +299,11 @@ static void on_closed(void *ctx, int code)
     destroy_peer(p);
 }
 
-struct net_end *relay_accept(struct relay *r, struct node *from, const char *hello, const struct net_ops *ops, void *ctx)
+struct net_end *relay_accept(struct relay *r, struct node *from, const char *hello, const struct net_ops *ops,
+                             void *ctx)
 {
     static const struct net_ops peer_ops = {on_packet, on_room, on_closed};
-    struct net_quality q = {chance_from(200, 20000), chance_from(0, 4000), 0.002,
-                            (size_t)chance_from(1, 64) * 1024u};
+    struct net_quality q = {chance_from(200, 20000), chance_from(0, 4000), 0.002, (size_t)chance_from(1, 64) * 1024u};
     struct net_end *ends[2];
     if (!r->runs)
         return NULL;
@@ -451,7 +451,7 @@ bool relay_redis_up(const struct relay *r)
 struct relay *relay_create(int index, struct redis *redis, bool exclusive)
 {
     struct relay *r = calloc(1, sizeof(*r));
-    char *argv[] = {(char *)(uintptr_t)"telerelay-wsd", NULL};
+    char *argv[] = {(char *)(uintptr_t) "telerelay-wsd", NULL};
     if (r == NULL || conf_load(&r->conf, "telerelay-wsd", "wsd", 1, argv, stderr, stderr) != CONF_RUN)
         abort();
     snprintf(r->name, sizeof(r->name), "wsd-%d", index + 1);
@@ -460,8 +460,10 @@ struct relay *relay_create(int index, struct redis *redis, bool exclusive)
     r->redis = redis;
     r->ws.relay = r;
     check_relay(index, &r->node);
-    r->node = (struct node){.name = r->name, .wall_us = INT64_C(1790000000) * SIM_S + chance_from(-3, 3) * SIM_S,
-                            .turn = on_turn, .self = r};
+    r->node = (struct node){.name = r->name,
+                            .wall_us = INT64_C(1790000000) * SIM_S + chance_from(-3, 3) * SIM_S,
+                            .turn = on_turn,
+                            .self = r};
     relay_start(r);
     return r;
 }

@@ -322,7 +322,7 @@ void robot_check(struct robot *r)
 struct robot *robot_create(int index, bool legacy, struct relay *const *relays, int n_relays)
 {
     struct robot *r = calloc(1, sizeof(*r));
-    char *argv[] = {(char *)(uintptr_t)"telerelay-robot", NULL};
+    char *argv[] = {(char *)(uintptr_t) "telerelay-robot", NULL};
     if (r == NULL || conf_load(&r->conf, "telerelay-robot", "robot", 1, argv, stderr, stderr) != CONF_RUN)
         abort();
     r->index = index;

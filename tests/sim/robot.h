@@ -16,10 +16,10 @@ void robot_destroy(struct robot *r);
 void robot_start(struct robot *r);
 void robot_crash(struct robot *r, bool machine);
 bool robot_runs(const struct robot *r);
-void robot_freeze(struct robot *r, int64_t until);  /* the whole program */
-void robot_hang(struct robot *r, int64_t until);    /* its main loop only */
+void robot_freeze(struct robot *r, int64_t until); /* the whole program */
+void robot_hang(struct robot *r, int64_t until);   /* its main loop only */
 void robot_thaw(struct robot *r);
-void robot_check(struct robot *r);                  /* whether something is overdue */
+void robot_check(struct robot *r); /* whether something is overdue */
 bool robot_linked(const struct robot *r);
 struct node *robot_node(struct robot *r);
 const char *robot_id(const struct robot *r);

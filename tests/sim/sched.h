@@ -17,13 +17,13 @@ enum sched_class { SCHED_IO, SCHED_TIMER, SCHED_LATE, SCHED_TURN };
 
 struct node {
     const char *name;
-    int64_t mono_us;            /* its monotonic clock − simulated time */
-    int64_t wall_us;            /* its wall clock − simulated time; may jump */
-    int64_t frozen_until;       /* it stands still until then, and then makes up for it at once */
-    void (*turn)(void *self);   /* the end of a turn of its loop; may be NULL */
+    int64_t mono_us;          /* its monotonic clock − simulated time */
+    int64_t wall_us;          /* its wall clock − simulated time; may jump */
+    int64_t frozen_until;     /* it stands still until then, and then makes up for it at once */
+    void (*turn)(void *self); /* the end of a turn of its loop; may be NULL */
     void *self;
     bool in_turn;
-    int64_t cut_off_until;    /* no way from here to Redis until then */
+    int64_t cut_off_until; /* no way from here to Redis until then */
 };
 
 typedef void sched_fn(void *ctx);
@@ -49,9 +49,9 @@ int64_t sched_wall_us(const struct node *node);
 /* --- chance: one stream for everything --- */
 void chance_seed(uint64_t seed);
 uint64_t chance_bits(void);
-int64_t chance_below(int64_t n);               /* 0 … n − 1; n > 0 */
+int64_t chance_below(int64_t n);                /* 0 … n − 1; n > 0 */
 int64_t chance_from(int64_t low, int64_t high); /* low … high */
 bool chance_of(double p);
-int64_t chance_after(int64_t mean_us);         /* exponential */
+int64_t chance_after(int64_t mean_us); /* exponential */
 
 #endif

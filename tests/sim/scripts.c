@@ -1,8 +1,8 @@
 #include "tests/sim/scripts.h"
 
-#include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
+#include <lua5.1/lauxlib.h>
+#include <lua5.1/lua.h>
+#include <lua5.1/lualib.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

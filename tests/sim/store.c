@@ -514,16 +514,21 @@ redisReply *store_call(struct store *s, const struct store_arg *argv, size_t arg
     static const struct {
         const char *name;
         redisReply *(*run)(const struct call *);
-    } commands[] = {{"HGET", do_hget},         {"HMGET", do_hmget},       {"HSET", do_hset},
-                    {"TIME", do_time},         {"XADD", do_xadd},         {"GET", do_get},
-                    {"SET", do_set},           {"INCR", do_incr},         {"DEL", do_del},
-                    {"HDEL", do_remove},       {"HKEYS", do_names},       {"HGETALL", do_hgetall},
-                    {"HEXISTS", do_has},       {"HLEN", do_count},        {"HINCRBY", do_hincrby},
-                    {"SADD", do_sadd},         {"SREM", do_remove},       {"SMEMBERS", do_names},
-                    {"SCARD", do_count},       {"SISMEMBER", do_has},     {"ZADD", do_zadd},
-                    {"ZSCORE", do_zscore},     {"ZCARD", do_count},       {"ZREM", do_remove},
-                    {"ZRANGE", do_zrange},     {"ZRANGEBYSCORE", do_zrange}, {"EXISTS", do_exists},
-                    {"EXPIRE", do_pexpire},    {"PEXPIRE", do_pexpire}};
+    } commands[] = {{"HGET", do_hget},       {"HMGET", do_hmget},
+                    {"HSET", do_hset},       {"TIME", do_time},
+                    {"XADD", do_xadd},       {"GET", do_get},
+                    {"SET", do_set},         {"INCR", do_incr},
+                    {"DEL", do_del},         {"HDEL", do_remove},
+                    {"HKEYS", do_names},     {"HGETALL", do_hgetall},
+                    {"HEXISTS", do_has},     {"HLEN", do_count},
+                    {"HINCRBY", do_hincrby}, {"SADD", do_sadd},
+                    {"SREM", do_remove},     {"SMEMBERS", do_names},
+                    {"SCARD", do_count},     {"SISMEMBER", do_has},
+                    {"ZADD", do_zadd},       {"ZSCORE", do_zscore},
+                    {"ZCARD", do_count},     {"ZREM", do_remove},
+                    {"ZRANGE", do_zrange},   {"ZRANGEBYSCORE", do_zrange},
+                    {"EXISTS", do_exists},   {"EXPIRE", do_pexpire},
+                    {"PEXPIRE", do_pexpire}};
     struct call c = {s, argv, argc, wall_us};
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcasecmp(argv[0].at, commands[i].name) == 0)

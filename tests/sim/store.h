@@ -31,7 +31,7 @@ redisReply *store_text(const char *text, size_t len);
 redisReply *store_nil(void);
 redisReply *store_status(const char *text);
 redisReply *store_error(const char *text);
-redisReply *store_array(size_t n); /* elements to be filled */
+redisReply *store_array(size_t n);  /* elements to be filled */
 void store_free_reply(void *reply); /* takes NULL */
 
 #endif

@@ -41,6 +41,7 @@ struct website {
     int target; /* −1: all */
     bool camera, goes_silent;
     int ttl_ms;
+    bool quarrels; /* stops and re-arms all the time */
     struct {
         uint32_t number;
         char text[256];
@@ -161,9 +162,9 @@ static void whims(struct website *w)
     bool stopped = false;
     for (int i = 0; i < w->n_robots; i++)
         stopped = stopped || w->known[i].stopped;
-    if (chance_of(0.002))
+    if (chance_of(w->quarrels ? 0.03 : 0.002))
         command(w, MSG_STOP, robot, "", false);
-    else if (w->kind != WEBSITE_OLD && chance_of(stopped ? 0.02 : 0.0005))
+    else if (w->kind != WEBSITE_OLD && chance_of(w->quarrels ? 0.04 : stopped ? 0.02 : 0.0005))
         command(w, MSG_REARM, robot, "", false);
     else if (chance_of(0.01))
         setting(w);
@@ -341,6 +342,7 @@ struct website *website_create(int index, enum website_kind kind, struct relay *
     w->n_relays = n_relays;
     w->n_robots = n_robots;
     w->exclusive = exclusive;
+    w->quarrels = chance_of(0.15);
     sched_at(&w->node, sched_now() + chance_from(0, 2000) * SIM_MS, SCHED_TIMER, on_tick, w);
     return w;
 }

@@ -26,7 +26,7 @@ static struct world {
     int n_relays, n_robots, n_websites;
     bool exclusive, legacy[CHECK_ROBOTS_MAX];
     bool enabled[WORLD_FAULTS];
-    int64_t mean_us;  /* between two faults */
+    int64_t mean_us; /* between two faults */
     bool lost, back; /* Redis has lost data; its clock has gone back */
     bool quiet;
     struct world_totals *totals;
@@ -36,8 +36,9 @@ static struct world {
 
 const char *world_fault_name(enum world_fault fault)
 {
-    static const char *const names[] = {"stall", "cut",        "half-open", "freeze",     "hang",  "robot-crash", "relay-crash",
-                                        "redis-crash", "redis-wipe", "partition", "redis-stall", "clock-jump"};
+    static const char *const names[] = {"stall",      "cut",         "half-open",   "freeze",
+                                        "hang",       "robot-crash", "relay-crash", "redis-crash",
+                                        "redis-wipe", "partition",   "redis-stall", "clock-jump"};
     return names[fault];
 }
 
@@ -119,7 +120,10 @@ static void fault_redis(bool wipe)
     if (!redis_runs(W.redis) || (loss != REDIS_KEEPS_ALL && W.back))
         return;
     W.lost = W.lost || loss != REDIS_KEEPS_ALL;
-    check_note(-1, "Redis crashes%s", wipe ? " and loses everything" : loss != REDIS_KEEPS_ALL ? " and loses a second" : "");
+    check_note(-1, "Redis crashes%s",
+               wipe                      ? " and loses everything"
+               : loss != REDIS_KEEPS_ALL ? " and loses a second"
+                                         : "");
     redis_crash(W.redis, loss);
     check_losses(sched_now(), back + 5 * SIM_S);
     sched_at(&W.node, back, SCHED_TIMER, on_redis_back, NULL);
@@ -233,11 +237,16 @@ static void build(uint64_t seed, int verbose)
     W.n_robots = (int)chance_from(1, 3);
     W.n_websites = (int)chance_from(2, 4);
     W.exclusive = chance_of(0.5);
-    W.mean_us = chance_from(50, 1500) * SIM_MS;
+    W.mean_us = chance_of(0.3) ? chance_from(50, 500) * SIM_MS : chance_from(500, 5000) * SIM_MS;
     for (int i = 0; i < WORLD_FAULTS; i++)
         W.enabled[i] = chance_of(0.5);
-    struct check_setup setup = {.robots = W.n_robots, .websites = W.n_websites, .exclusive = W.exclusive,
-                                .move_ttl_ms = 500, .fresh_ms = 600, .deadman_ms = 300, .verbose = verbose};
+    struct check_setup setup = {.robots = W.n_robots,
+                                .websites = W.n_websites,
+                                .exclusive = W.exclusive,
+                                .move_ttl_ms = 500,
+                                .fresh_ms = 600,
+                                .deadman_ms = 300,
+                                .verbose = verbose};
     W.legacy[W.n_robots - 1] = setup.legacy[W.n_robots - 1] = legacy && W.n_robots > 1;
     check_begin(&setup);
     check_note(-1, "world %llu: %d relays, %d robots, %d websites, %s", (unsigned long long)seed, W.n_relays,
