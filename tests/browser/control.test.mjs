@@ -1,7 +1,7 @@
 // One page at a time drives: taking, refusing, releasing and losing control, with CONTROL=exclusive.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
 import {
   choose, closePage, eventually, grab, launch, monotonic, moves, openPage, parts, reads, rests, startStack,
@@ -25,6 +25,9 @@ after(async () => {
   await browser?.close();
   await stack?.down();
 });
+
+// The pages of a test that failed do not keep control.
+afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
 
 async function visitor(robot = 'robot_01') {
   const page = await openPage(browser, `${stack.url}/`);

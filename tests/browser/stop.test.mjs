@@ -31,6 +31,8 @@ after(async () => {
   await stack?.down();
 });
 
+afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
+
 // Whatever a test left stopped does not fail the next one.
 afterEach(() => new Promise((resolve, reject) => {
   const socket = new WebSocket(`${stack.url.replace('http', 'ws')}/ws/telemetry/`);

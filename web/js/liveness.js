@@ -55,7 +55,7 @@ export class Liveness {
     else if (this.waitsSince !== null && now - this.heardAt >= SILENCE_MS && now - this.waitsSince >= ANSWER_MS) {
       return 'dead';
     }
-    if (!late && now - this.pingedAt < every) return null;
+    if (!late && now - this.pingedAt < every - TICK_MS / 2) return null; // ticks come a little early or late
     this.pingedAt = now;
     this.waitsSince ??= now;
     this.serial++;

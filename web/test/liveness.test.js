@@ -29,6 +29,18 @@ test('a relay that answers is asked every second, twice as often while in contro
   assert.equal(run(live, 10_250, 20_250, Infinity, HOLDER_PING_MS).pings.length, 20);
 });
 
+test('ticks that are a little early do not make pings rare', () => {
+  const live = new Liveness();
+  live.begin(0);
+  let pings = 0;
+  for (let i = 0; i < 40; i++) {
+    const now = i * TICK_MS - (i % 2);
+    live.heard(now);
+    if (live.tick(now, HOLDER_PING_MS) === 'ping') pings++;
+  }
+  assert.equal(pings, 20);
+});
+
 test('a relay that hangs is given up 3 s after its last word', () => {
   for (const hungAt of [1, 400, 999, 5000, 5700]) {
     const live = new Liveness();
