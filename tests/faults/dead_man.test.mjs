@@ -92,21 +92,22 @@ describe('at rest in time', () => {
     });
 
     it('the main loop of the robot hangs: 200 ms', async (t) => {
-        for (let round = 0; round < often(1, 6); round++) {
-            await rig.driven();
-            for (const robot of rig.robots) {
-                const main = await grip(robot.proc).catch((error) => t.skip(`no way to stop one thread here: ${error.message}`));
-                if (!main) return;
-                try {
-                    const at = await main.hang();
-                    const rest = await until(() => robot.trace.drive().find((line) => line.t_ns > at && atRest(line)), 1000, 'rest');
-                    rig.figures.add('main loop hung (from the hang)', (rest.t_ns - at) / 1e6);
-                } finally {
-                    await main.free();
-                }
+        for (const robot of Array.from({ length: often(1, 6) }, () => rig.robots).flat()) {
+            const main = await grip(robot.proc).catch((error) => t.skip(`no way to stop one thread here: ${error.message}`));
+            if (!main) return;
+            try {
+                await rig.driven();
+                const at = await main.hang();
+                const drive = () => robot.trace.drive();
+                if (atRest(drive().findLast((line) => line.t_ns <= at))) continue; // it had just come to rest: nothing to see
+                const rest = await until(() => drive().find((line) => line.t_ns > at && atRest(line)), 1000, 'rest');
+                rig.figures.add('main loop hung (from the hang)', (rest.t_ns - at) / 1e6);
+            } finally {
+                await main.free();
             }
         }
         const took = rig.figures.of('main loop hung (from the hang)');
+        assert.ok(took.length >= rig.robots.length / 2, `${took.length} hangs were seen`);
         assert.ok(Math.max(...took) <= 200, `${took}`);
     });
 

@@ -22,6 +22,12 @@ export const now = () => Number(process.hrtime.bigint()); // CLOCK_MONOTONIC in 
 
 const children = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 
+// nginx' workers outlive a master that is killed, as it is when this process ends early.
+const rigs = new Set();
+process.prependListener('exit', () => {
+    for (const { nginx } of rigs) if (nginx?.alive) for (const pid of [nginx.pid, ...children(nginx.pid)]) process.kill(pid, 'SIGKILL');
+});
+
 export class Rig {
     robots = []; // {id, proc, trace, stick, wire}
     figures = new Figures();
@@ -29,6 +35,7 @@ export class Rig {
     // wires: a proxy on each side of nginx, one per robot and one for websites; network: namespaces (see net.mjs).
     static async start({ robots = 2, relays = 2, flags = [], robotFlags = [], wires = false, network = false, seed = Date.now(), stick = {} } = {}) {
         const rig = new Rig();
+        rigs.add(rig);
         Object.assign(rig, { flags, robotFlags, stick });
         rig.dice = random(seed);
         detail(`seed ${seed}`);
@@ -207,6 +214,7 @@ export class Rig {
         }
         await this.websiteWire?.close();
         if (this.nginx?.alive) await this.nginx.terminate().catch(() => this.killNginx());
+        rigs.delete(this);
         await this.cluster?.stop().finally(() => this.network?.close());
     }
 }
