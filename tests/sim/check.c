@@ -376,7 +376,8 @@ static void published_control(const char *text)
     if (epoch < S.control[robot].epoch)
         check_fail(CHECK_CONTROL, robot, "the epoch fell from %lld to %lld", S.control[robot].epoch, epoch);
     else if (epoch == S.control[robot].epoch && strcmp(sender, S.control[robot].sender) != 0)
-        check_fail(CHECK_CONTROL, robot, "epoch %lld has two holders: %s and %s", epoch, S.control[robot].sender, sender);
+        check_fail(CHECK_CONTROL, robot, "epoch %lld has two holders: %s and %s", epoch, S.control[robot].sender,
+                   sender);
     S.control[robot].epoch = epoch;
     snprintf(S.control[robot].sender, sizeof(S.control[robot].sender), "%s", sender);
 }

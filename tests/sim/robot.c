@@ -310,7 +310,8 @@ void robot_hang(struct robot *r, int64_t until)
 
 void robot_thaw(struct robot *r)
 {
-    r->main.frozen_until = r->thread.frozen_until = 0;
+    sched_thaw(&r->main);
+    sched_thaw(&r->thread);
     r->thawed_at = sched_now();
 }
 

@@ -13,6 +13,7 @@ struct event {
     struct node *node; /* NULL: cancelled */
     sched_fn *fn;
     void *ctx;
+    bool held; /* its node stood still */
 };
 
 static struct {
@@ -98,7 +99,7 @@ static struct event pop(void)
 
 void sched_at(struct node *node, int64_t at, enum sched_class class, sched_fn *fn, void *ctx)
 {
-    struct event e = {at > sim.now ? at : sim.now, ++sim.order, class, node, fn, ctx};
+    struct event e = {at > sim.now ? at : sim.now, ++sim.order, class, node, fn, ctx, false};
     push(&e);
 }
 
@@ -149,6 +150,7 @@ bool sched_step(int64_t until)
         if (e.node->frozen_until > e.at) {
             /* Its order stays: what came first is seen first. A timer may come before or after what has arrived. */
             e.at = e.node->frozen_until;
+            e.held = true;
             if (e.class == SCHED_TIMER && chance_of(0.5))
                 e.class = SCHED_IO;
             push(&e);
@@ -161,6 +163,17 @@ bool sched_step(int64_t until)
     if (sim.now < until)
         sim.now = until;
     return false;
+}
+
+void sched_thaw(struct node *node)
+{
+    node->frozen_until = 0;
+    for (size_t i = 0; i < sim.count; i++) {
+        if (sim.heap[i].node == node && sim.heap[i].held)
+            sim.heap[i].at = sim.now;
+    }
+    for (size_t i = sim.count / 2; i-- > 0;)
+        sift_down(i);
 }
 
 int64_t sched_now(void)

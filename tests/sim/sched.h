@@ -36,6 +36,8 @@ void sched_at(struct node *node, int64_t at, enum sched_class class, sched_fn *f
 void sched_cancel(const void *ctx);              /* every event with this ctx */
 void sched_cancel_node(const struct node *node); /* every event of this node */
 
+void sched_thaw(struct node *node); /* it stands still no longer */
+
 /* Runs the next event unless it is later than `until`. False: there was none. */
 bool sched_step(int64_t until);
 

@@ -276,11 +276,12 @@ static void heal(void)
     net_calm();
     if (!redis_runs(W.redis))
         redis_start(W.redis);
-    redis_node(W.redis)->frozen_until = 0;
+    sched_thaw(redis_node(W.redis));
     for (int i = 0; i < W.n_relays; i++) {
         if (!relay_runs(W.relays[i]))
             relay_start(W.relays[i]);
-        relay_node(W.relays[i])->frozen_until = relay_node(W.relays[i])->cut_off_until = 0;
+        sched_thaw(relay_node(W.relays[i]));
+        relay_node(W.relays[i])->cut_off_until = 0;
     }
     for (int i = 0; i < W.n_robots; i++) {
         if (!robot_runs(W.robots[i]))
@@ -288,7 +289,7 @@ static void heal(void)
         robot_thaw(W.robots[i]);
     }
     for (int i = 0; i < W.n_websites; i++) {
-        website_node(W.websites[i])->frozen_until = 0;
+        sched_thaw(website_node(W.websites[i]));
         website_calm(W.websites[i]);
     }
 }
