@@ -26,7 +26,7 @@
 #define HEADER_MAX  4096 /* bytes of all headers of a request */
 #define HANDSHAKE_S 5
 #define GATHER_S    0.025 /* telemetry to peers that take batches waits this long at most */
-#define LOOK_MS     500   /* between two looks whether a peer is alive */
+#define LOOK_MS     250   /* between two looks whether a peer is alive */
 
 struct ws {
     struct ev_loop *loop;
@@ -327,7 +327,8 @@ static int look(const struct conf_wsd *conf, struct session *s, int64_t now)
 {
     int64_t silent = now - s->heard_ms;
     bool behind = s->behind_since_ms != 0 || lws_partial_buffered(s->wsi);
-    if (silent + LOOK_MS > (int64_t)conf->hangup_s * 1000 && (!behind || s->from == MSG_FROM_ROBOT))
+    /* A look early, so that websites are told in time. */
+    if (silent + 2 * LOOK_MS > (int64_t)conf->hangup_s * 1000 && (!behind || s->from == MSG_FROM_ROBOT))
         return -1;
     if (behind || silent < (int64_t)conf->ping_s * 1000 - LOOK_MS || now - s->pinged_ms < (int64_t)conf->ping_s * 1000)
         return 0;
