@@ -270,7 +270,7 @@ help:
 	@echo 'make up|down   the same in the background'
 	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
-	@echo 'make faults    the fault tests in their long form; FAULTS=dead_man,network,…: only these'
+	@echo 'make faults    the fault tests in their long form, 11 min; FAULTS=dead_man,network,…: only these'
 	@echo 'make sim       the simulation in its long form; SEED=1 SIM_COMMANDS=1000000'
 	@echo 'make bench     the benchmarks; BENCH=fanout,command,ingest,idle,blocked,history BENCH_SECONDS=6'
 	@echo 'make lint      format, static analysis, both compilers, shell, nginx, units, layers'

@@ -53,7 +53,10 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         await pause(seconds * 1000);
         stick.freeze();
         const last = [...stick.sent.keys()].at(-1);
-        await until(() => arrived.some(({ y }) => y === last), 3000, 'the last move arrives');
+        await until(() => arrived.some(({ y }) => y === last), 3000, 'the last move arrives').catch((error) => {
+            const { open, closeCode, ws } = website;
+            throw new Error(`${error.message}: ${JSON.stringify({ open, closeCode, waiting: ws.bufferedAmount, n: stick.sent.get(last).n, arrived: arrived.length })}; the last answers: ${JSON.stringify(website.history.filter(({ message }) => message.type !== 'video_frame').slice(-3))}`);
+        });
         const took = arrived.filter(({ t_ns, y }) => t_ns > begin && stick.sent.get(y)?.at > begin).map(({ t_ns, y }) => (t_ns - stick.sent.get(y).at) / 1e6);
         for (const ms of took) figures.add(kind, ms);
         const sent = stick.sentBetween(begin, now());

@@ -18,8 +18,10 @@ export class Stick {
         this.website = website;
         website.ws.on('message', (data) => {
             const message = JSON.parse(data);
-            if (message.type === 'robot_heartbeat' && message.device_id === this.id) this.hb = message.hb;
-            else if (message.id?.startsWith(`${this.id}-`) && message.status !== 'received') this.#settle(message);
+            if (message.type === 'robot_heartbeat' && message.device_id === this.id) {
+                this.hb = message.hb;
+                this.heardAt = performance.now();
+            } else if (message.id?.startsWith(`${this.id}-`) && message.status !== 'received') this.#settle(message);
         });
     }
 
