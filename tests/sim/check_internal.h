@@ -42,7 +42,7 @@ struct check_state {
         char sender[128];
     } control[CHECK_ROBOTS_MAX]; /* as Redis last told */
     struct driver {
-        char sender[128]; /* "": nobody yet */
+        char sender[256]; /* "": nobody yet */
         int website;
     } driver[CHECK_ROBOTS_MAX][2];          /* whose motion was the last, per axis */
     int64_t zero_at[CHECK_WEBSITES_MAX][2]; /* last zero that cannot be known by its id */
