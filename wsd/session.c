@@ -34,3 +34,16 @@ int session_rx_join(struct session *s, const char *piece, size_t len, size_t max
     s->rx_len += (uint32_t)len;
     return 0;
 }
+
+enum session_sign session_silence(const struct session *s, const struct conf_wsd *conf, bool behind, int64_t now_ms)
+{
+    int64_t silent = now_ms - s->heard_ms;
+    int64_t ping_ms = (int64_t)conf->ping_s * 1000;
+    bool excused = behind && s->from != MSG_FROM_ROBOT;
+    /* Two looks early: the next one may be late, and websites are to be told in time. */
+    if (!excused && silent + 2 * SESSION_LOOK_MS > (int64_t)conf->hangup_s * 1000)
+        return SESSION_GONE;
+    if (behind || silent < ping_ms - SESSION_LOOK_MS || now_ms - s->pinged_ms < ping_ms)
+        return SESSION_ALIVE;
+    return SESSION_ASK;
+}

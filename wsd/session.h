@@ -2,6 +2,7 @@
 #ifndef TELERELAY_SESSION_H
 #define TELERELAY_SESSION_H
 
+#include "common/conf.h"
 #include "common/msg.h"
 #include "wsd/limit.h"
 #include "wsd/outq.h"
@@ -62,6 +63,14 @@ struct session {
     int64_t blocked_since_ms;              /* since when it has taken nothing; only while behind */
     int64_t close_by_ms;                   /* when closing has to be over; 0: not closing */
 };
+
+#define SESSION_LOOK_MS 250 /* between two looks whether a peer is alive */
+
+enum session_sign { SESSION_ALIVE, SESSION_ASK, SESSION_GONE };
+
+/* What to do about a peer's silence: nothing, ping it, or hang up. behind: it has yet to take what was sent. A website
+ * that is behind gets no ping and is not gone, since that has a deadline of its own. */
+enum session_sign session_silence(const struct session *s, const struct conf_wsd *conf, bool behind, int64_t now_ms);
 
 /* A message that comes in pieces: add one (the caller has checked that the message stays within max bytes; -1: out
  * of memory), and forget it. */

@@ -26,7 +26,6 @@
 #define HEADER_MAX  4096 /* bytes of all headers of a request */
 #define HANDSHAKE_S 5
 #define GATHER_S    0.025 /* telemetry to peers that take batches waits this long at most */
-#define LOOK_MS     250   /* between two looks whether a peer is alive */
 
 struct ws {
     struct ev_loop *loop;
@@ -311,7 +310,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
  */
 static void look_later(struct ws *w, struct session *s, int64_t now)
 {
-    s->look_ms = now + LOOK_MS;
+    s->look_ms = now + SESSION_LOOK_MS;
     DL_APPEND2(w->life, s, life_prev, life_next);
 }
 
@@ -322,17 +321,17 @@ static int send_ping(struct session *s, int64_t now)
     return lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0 ? -1 : 0;
 }
 
-/* A website that is behind does not get the ping; it has its own deadline. -1: gone. */
+/* -1: gone. */
 static int look(const struct conf_wsd *conf, struct session *s, int64_t now)
 {
-    int64_t silent = now - s->heard_ms;
-    bool behind = s->behind_since_ms != 0 || lws_partial_buffered(s->wsi);
-    /* A look early, so that websites are told in time. */
-    if (silent + 2 * LOOK_MS > (int64_t)conf->hangup_s * 1000 && (!behind || s->from == MSG_FROM_ROBOT))
+    switch (session_silence(s, conf, s->behind_since_ms != 0 || lws_partial_buffered(s->wsi), now)) {
+    case SESSION_GONE:
         return -1;
-    if (behind || silent < (int64_t)conf->ping_s * 1000 - LOOK_MS || now - s->pinged_ms < (int64_t)conf->ping_s * 1000)
+    case SESSION_ASK:
+        return send_ping(s, now);
+    default:
         return 0;
-    return send_ping(s, now);
+    }
 }
 
 static void look_at_all(struct ws *w, int64_t now)
