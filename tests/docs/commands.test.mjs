@@ -79,7 +79,7 @@ const proofs = [
         works('make down', 60);
     }],
     [/^make (test|lint)$/, inCi],
-    [/^make( CONFIG=asan units| bench| coverage| format| fuzz FUZZ_SECONDS=5)?$/, dryRun],
+    [/^make( CONFIG=asan units| bench| coverage| faults| sim| format| fuzz FUZZ_SECONDS=5)?$/, dryRun],
     // tests/system/install.test.mjs does these below a DESTDIR; systemd and /etc/nginx are the reader's.
     [/^sudo (deploy\/install-packages|make install|systemctl|systemd-sysusers|systemd-tmpfiles|ln|rm|nginx) ?/, () => {}],
 ];
