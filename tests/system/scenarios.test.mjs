@@ -2,7 +2,7 @@
 // two robots, two websites.
 import { after, afterEach, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { Cluster, assertStamped, robotCame, robotWent } from './lib/harness.mjs';
+import { Cluster, assertCommand, assertStamped, robotCame, robotWent } from './lib/harness.mjs';
 
 const sample = (battery) => ({ battery, cpu: 45.2, temperature: 34.8, signal: 89.5 });
 
@@ -22,7 +22,7 @@ describe('scenarios', () => {
         assertStamped(await website.ask({ type: 'robot_move', x: 0.5, y: -0.3 }), {
             type: 'ack', original_type: 'robot_move', status: 'received', message: 'Command received: Robot move x=0.5, y=-0.3', robots: 1,
         });
-        assertStamped(await robot.next('robot_move'), { type: 'robot_move', x: 0.5, y: -0.3 });
+        assertCommand(await robot.next('robot_move'), { type: 'robot_move', x: 0.5, y: -0.3 });
         assert.equal((await website.ask({ type: 'set_speed', value: 60 })).message, 'Command received: Speed set to 60%');
         assert.equal((await robot.next('set_speed')).value, 60);
 
@@ -46,7 +46,7 @@ describe('scenarios', () => {
             assert.equal(update.battery, 80 + i);
         }
         assert.equal((await website.ask({ type: 'robot_move', x: 0.1, y: 0.2 })).robots, 2);
-        for (const robot of robots) assertStamped(await robot.next('robot_move'), { type: 'robot_move', x: 0.1, y: 0.2 });
+        for (const robot of robots) assertCommand(await robot.next('robot_move'), { type: 'robot_move', x: 0.1, y: 0.2 });
         assert.equal((await website.ask({ type: 'set_brightness', value: 30, device_id: 'robot_02' })).robots, 1);
         await robots[1].next({ type: 'set_brightness', value: 30 });
         assert.equal((await website.ask({ type: 'set_brightness', value: 31 })).robots, 2);
