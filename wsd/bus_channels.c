@@ -12,6 +12,7 @@ struct channel {
     bool wanted;  /* a robot is here */
     bool waiting; /* tell `joined` once it is */
     uint64_t had;
+    uint64_t conn; /* tell `left` of this one once it is; 0: of none */
     void *owner;
     bus_attach_cb *cb;
     UT_hash_handle hh;
@@ -95,12 +96,22 @@ static void start_leaving(struct bus_channels *c, struct channel *ch)
     c->handlers->subscription(c->ctx, "UNSUBSCRIBE", ch->id);
 }
 
-void bus_channels_leave(struct bus_channels *c, const char *device_id)
+static void tell_left(struct bus_channels *c, const char *device_id, uint64_t conn)
+{
+    if (conn != 0)
+        c->handlers->left(c->ctx, device_id, conn);
+}
+
+void bus_channels_leave(struct bus_channels *c, const char *device_id, uint64_t conn)
 {
     struct channel *ch = find(c, device_id);
-    if (ch == NULL)
+    if (ch == NULL) {
+        tell_left(c, device_id, conn);
         return;
+    }
     ch->wanted = ch->waiting = false;
+    if (conn != 0)
+        ch->conn = conn;
     if (ch->state == JOINED)
         start_leaving(c, ch);
 }
@@ -118,11 +129,18 @@ void bus_channels_confirmed(struct bus_channels *c, const char *device_id, bool 
         return;
     if (joined) {
         ch->state = JOINED;
-        if (!ch->wanted)
+        if (!ch->wanted) {
             start_leaving(c, ch);
-        else if (ch->waiting)
+            return;
+        }
+        ch->conn = 0; /* back before it had left: the new connection takes the old one's place */
+        if (ch->waiting)
             tell_joined(c, ch);
-    } else if (ch->wanted) {
+        return;
+    }
+    tell_left(c, ch->id, ch->conn);
+    ch->conn = 0;
+    if (ch->wanted) {
         ch->state = JOINING;
         c->handlers->subscription(c->ctx, "SUBSCRIBE", ch->id);
     } else {

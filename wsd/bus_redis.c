@@ -54,8 +54,9 @@ static struct bus_request request(void *owner, void *token, void (*callback)(voi
 
 /* --- robots here --------------------------------------------------------------------------- */
 
-static void send_detach(struct bus *b, const char *device_id, uint64_t conn)
+static void send_detach(void *ctx, const char *device_id, uint64_t conn)
 {
+    struct bus *b = ctx;
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, conn);
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(text)};
@@ -112,9 +113,7 @@ int bus_attach(struct bus *b, const char *device_id, uint64_t had, void *owner, 
 
 void bus_detach(struct bus *b, const char *device_id, uint64_t conn)
 {
-    bus_channels_leave(b->channels, device_id);
-    if (conn != 0)
-        send_detach(b, device_id, conn);
+    bus_channels_leave(b->channels, device_id, conn);
 }
 
 /* --- messages ------------------------------------------------------------------------------ */
@@ -551,7 +550,7 @@ struct bus *bus_create(struct ev_loop *loop, const struct conf *conf, const stru
 {
     static const struct bus_link_handlers link_handlers = {on_up,      on_down,     on_lease_lost,
                                                            on_message, on_pmessage, on_subscribed};
-    static const struct bus_channels_handlers channel_handlers = {on_subscription, on_joined};
+    static const struct bus_channels_handlers channel_handlers = {on_subscription, on_joined, send_detach};
     struct bus *b = calloc(1, sizeof(*b));
     if (b == NULL)
         return NULL;

@@ -23,7 +23,7 @@ static uint32_t random_bits(uint32_t *seed)
 
 /* --- exact rules ------------------------------------------------------------------------------- */
 
-/* What happened: "+a" subscribed, "-a" unsubscribed, "!a7" joined with connection 7. */
+/* What happened: "+a" subscribed, "-a" unsubscribed, "!a7" joined with connection 7, "~a7" left as that. */
 static char said[1024];
 static void *told_owner;
 
@@ -68,7 +68,15 @@ static void on_joined(void *ctx, const char *device_id, uint64_t had, void *owne
     say(text);
 }
 
-static const struct bus_channels_handlers handlers = {on_subscription, on_joined};
+static void on_left(void *ctx, const char *device_id, uint64_t conn)
+{
+    char text[32];
+    (void)ctx;
+    snprintf(text, sizeof(text), "~%s%u", device_id, (unsigned)conn);
+    say(text);
+}
+
+static const struct bus_channels_handlers handlers = {on_subscription, on_joined, on_left};
 
 static int create(void **state)
 {
@@ -95,9 +103,9 @@ static void join_and_leave(void **state)
     assert_ptr_equal(told_owner, &first);
     bus_channels_confirmed(c, "a", true);
     assert_string_equal(take_said(), ""); /* told once */
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     assert_string_equal(take_said(), "-a");
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     assert_string_equal(take_said(), "");
     bus_channels_confirmed(c, "a", false);
     assert_string_equal(take_said(), "");
@@ -131,7 +139,7 @@ static void left_before_it_was_joined(void **state)
 {
     struct bus_channels *c = *state;
     bus_channels_join(c, "a", 1, &first, attached);
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     assert_string_equal(take_said(), "+a"); /* leaving waits for joining */
     bus_channels_confirmed(c, "a", true);
     assert_string_equal(take_said(), "-a");
@@ -143,7 +151,7 @@ static void came_back_before_it_was_joined(void **state)
 {
     struct bus_channels *c = *state;
     bus_channels_join(c, "a", 1, &first, attached);
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     bus_channels_join(c, "a", 2, &second, attached);
     assert_string_equal(take_said(), "+a");
     bus_channels_confirmed(c, "a", true);
@@ -155,13 +163,62 @@ static void came_back_while_leaving(void **state)
     struct bus_channels *c = *state;
     bus_channels_join(c, "a", 1, &first, attached);
     bus_channels_confirmed(c, "a", true);
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     bus_channels_join(c, "a", 2, &second, attached);
     assert_string_equal(take_said(), "+a!a1-a"); /* joining waits for leaving */
     bus_channels_confirmed(c, "a", false);
     assert_string_equal(take_said(), "+a");
     bus_channels_confirmed(c, "a", true);
     assert_string_equal(take_said(), "!a2");
+}
+
+/* Nobody is taken out while its commands still come here: they would count as on their way. */
+static void left_before_it_is_taken_out(void **state)
+{
+    struct bus_channels *c = *state;
+    bus_channels_join(c, "a", 0, &first, attached);
+    bus_channels_confirmed(c, "a", true);
+    bus_channels_leave(c, "a", 7);
+    assert_string_equal(take_said(), "+a!a0-a");
+    bus_channels_confirmed(c, "a", false);
+    assert_string_equal(take_said(), "~a7");
+    bus_channels_leave(c, "a", 7); /* not joined: at once */
+    assert_string_equal(take_said(), "~a7");
+    bus_channels_join(c, "a", 0, &first, attached);
+    bus_channels_confirmed(c, "a", true);
+    bus_channels_leave(c, "a", 0);
+    bus_channels_confirmed(c, "a", false);
+    assert_string_equal(take_said(), "+a!a0-a"); /* told once */
+}
+
+static void taken_out_before_it_comes_back(void **state)
+{
+    struct bus_channels *c = *state;
+    bus_channels_join(c, "a", 0, &first, attached);
+    bus_channels_confirmed(c, "a", true);
+    bus_channels_leave(c, "a", 7);
+    bus_channels_join(c, "a", 0, &second, attached);
+    bus_channels_leave(c, "a", 0); /* the second was never entered */
+    bus_channels_join(c, "a", 0, &second, attached);
+    assert_string_equal(take_said(), "+a!a0-a");
+    bus_channels_confirmed(c, "a", false);
+    assert_string_equal(take_said(), "~a7+a");
+    bus_channels_confirmed(c, "a", true);
+    assert_string_equal(take_said(), "!a0");
+}
+
+/* After an outage: entered as 7, joining again, gone and back meanwhile. The new connection replaces 7. */
+static void replaced_before_it_left(void **state)
+{
+    struct bus_channels *c = *state;
+    bus_channels_join(c, "a", 7, &first, attached);
+    bus_channels_leave(c, "a", 7);
+    bus_channels_join(c, "a", 0, &second, attached);
+    bus_channels_confirmed(c, "a", true);
+    assert_string_equal(take_said(), "+a!a0");
+    bus_channels_leave(c, "a", 8);
+    bus_channels_confirmed(c, "a", false);
+    assert_string_equal(take_said(), "-a~a8");
 }
 
 static void robots_are_apart(void **state)
@@ -171,12 +228,12 @@ static void robots_are_apart(void **state)
     bus_channels_join(c, "b", 2, &second, attached);
     bus_channels_confirmed(c, "b", true);
     assert_string_equal(take_said(), "+a+b!b2");
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     bus_channels_confirmed(c, "a", true);
     assert_string_equal(take_said(), "-a");
     bus_channels_confirmed(c, "nobody", true);
     bus_channels_confirmed(c, "nobody", false);
-    bus_channels_leave(c, "nobody");
+    bus_channels_leave(c, "nobody", 0);
     assert_string_equal(take_said(), "");
 }
 
@@ -189,7 +246,7 @@ static void forgotten_owner_is_not_told(void **state)
     bus_channels_confirmed(c, "a", true);
     bus_channels_confirmed(c, "b", true);
     assert_string_equal(take_said(), "+a+b!b2");
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     assert_string_equal(take_said(), "-a"); /* it was joined all the same */
 }
 
@@ -201,7 +258,7 @@ static void lost_link(void **state)
     bus_channels_join(c, "b", 2, &second, attached);
     take_said();
     bus_channels_lost(c);
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     assert_string_equal(take_said(), "");
     bus_channels_join(c, "a", 1, &first, attached);
     assert_string_equal(take_said(), "+a");
@@ -217,7 +274,7 @@ static void wanted(void **state)
     bus_channels_forget(c, &first);
     bus_channels_confirmed(c, "a", true);
     assert_true(bus_channels_wanted(c, "a"));
-    bus_channels_leave(c, "a");
+    bus_channels_leave(c, "a", 0);
     assert_false(bus_channels_wanted(c, "a"));
     bus_channels_join(c, "a", 2, &first, attached);
     assert_true(bus_channels_wanted(c, "a"));
@@ -249,6 +306,7 @@ struct robot {
     bool waiting; /* for `joined` */
     uint64_t had;
     int owner;       /* index into owners */
+    uint64_t conn;   /* `left` is to be told of this one; 0: of none */
     bool subscribed; /* at Redis, with what it has confirmed */
     int last_verb;   /* 1 SUBSCRIBE, 0 UNSUBSCRIBE */
 };
@@ -265,7 +323,7 @@ struct model {
     size_t n_flight;
     uint64_t next_had;
     uint32_t seed;
-    unsigned joined, subscribed;
+    unsigned joined, left, subscribed;
 };
 
 static char owners[ROBOTS];
@@ -308,6 +366,17 @@ static void model_joined(void *ctx, const char *id, uint64_t had, void *owner, b
     m->joined++;
 }
 
+static void model_left(void *ctx, const char *id, uint64_t conn)
+{
+    struct model *m = ctx;
+    struct robot *r = &m->robots[robot_of(id)];
+    assert_false(r->subscribed); /* commands do not arrive any more, and are not going to before this is said */
+    assert_int_equal(r->last_verb, 0);
+    assert_int_equal(conn, r->conn);
+    r->conn = 0;
+    m->left++;
+}
+
 static void confirm(struct model *m)
 {
     if (m->n_flight == 0)
@@ -315,6 +384,8 @@ static void confirm(struct model *m)
     struct confirmation next = m->flight[0];
     memmove(&m->flight[0], &m->flight[1], --m->n_flight * sizeof(next));
     m->robots[next.robot].subscribed = next.joined;
+    if (next.joined && m->robots[next.robot].wanted)
+        m->robots[next.robot].conn = 0;
     bus_channels_confirmed(m->c, ids[next.robot], next.joined);
 }
 
@@ -330,8 +401,11 @@ static void come(struct model *m, struct robot *r)
 
 static void leave(struct model *m, struct robot *r)
 {
+    uint64_t conn = random_bits(&m->seed) % 3 != 0 ? ++m->next_had : 0;
     r->wanted = r->waiting = false;
-    bus_channels_leave(m->c, ids[r - m->robots]);
+    if (conn != 0)
+        r->conn = conn;
+    bus_channels_leave(m->c, ids[r - m->robots], conn);
 }
 
 static void forget(struct model *m)
@@ -360,12 +434,13 @@ static void settle(struct model *m)
         assert_int_equal(m->robots[i].subscribed, m->robots[i].wanted);
         assert_int_equal(m->robots[i].last_verb, m->robots[i].wanted);
         assert_false(m->robots[i].waiting);
+        assert_int_equal(m->robots[i].conn, 0);
     }
 }
 
 static void random_robots(void **state)
 {
-    static const struct bus_channels_handlers model_handlers = {model_subscription, model_joined};
+    static const struct bus_channels_handlers model_handlers = {model_subscription, model_joined, model_left};
     static struct model m;
     (void)state;
     for (size_t i = 0; i < ROBOTS; i++)
@@ -391,7 +466,7 @@ static void random_robots(void **state)
             lose_link(&m);
     }
     settle(&m);
-    assert_true(m.joined > STEPS / 20 && m.subscribed > STEPS / 20);
+    assert_true(m.joined > STEPS / 20 && m.subscribed > STEPS / 20 && m.left > STEPS / 20);
     bus_channels_destroy(m.c);
 }
 
@@ -406,6 +481,9 @@ int main(void)
         CASE(left_before_it_was_joined),
         CASE(came_back_before_it_was_joined),
         CASE(came_back_while_leaving),
+        CASE(left_before_it_is_taken_out),
+        CASE(taken_out_before_it_comes_back),
+        CASE(replaced_before_it_left),
         CASE(robots_are_apart),
         CASE(forgotten_owner_is_not_told),
         CASE(lost_link),
