@@ -11,7 +11,7 @@ import { createMetrics } from './metrics.js';
 import { createPad, releaseWhenAway } from './pads.js';
 import { acquire, isFreshnessBound, isMove, isZero, latch, letGo, move, parse, setting } from './protocol.js';
 import { createList, createSelector } from './robots.js';
-import { blocks, controlView, TakeGuard } from './safety.js';
+import { blocks, controlView, gains, movable, TakeGuard } from './safety.js';
 import { createSafetyBar, createStop } from './safetybar.js';
 import { createSlider } from './sliders.js';
 import { Socket } from './socket.js';
@@ -80,6 +80,7 @@ function stop() {
 
 function rearm() {
   const { selected } = store.state;
+  releaseAll(); // a robot may obey before its stop state is here
   const id = send(latch('rearm', selected));
   if (id !== '') store.ask('rearm', selected, id, performance.now());
 }
@@ -116,8 +117,14 @@ function address(id) {
   block();
 }
 
+/** @type {Map<string, number>} what the sticks moved so far */
+let moved = new Map();
+
 /** Lets be driven and set what can be, now. */
 function block() {
+  const robots = movable(store.state);
+  if (gains(moved, robots)) releaseAll();
+  moved = robots;
   const reasons = blocks(store.state);
   pads.forEach((p) => p.block(reasons.pads));
   sliders.forEach((s) => s.block(reasons.sliders));
@@ -151,7 +158,7 @@ function onFrame(frame) {
       break;
     default:
       store.apply(message, now);
-      if (message.kind === 'stop' || message.kind === 'control') block();
+      if (message.kind !== 'telemetry' && message.kind !== 'status') block();
   }
   draw();
   return message.kind === 'greeting';

@@ -18,6 +18,9 @@ export function addressed(state) {
   return robot ? [robot] : [];
 }
 
+/** Those of them that obey this page. @param {State} state */
+const reached = (state) => addressed(state).filter((robot) => !state.exclusive || robot.control?.you);
+
 /** @param {Robot} robot its latch is set, or this page has asked for that */
 export const isStopped = (robot) => (robot.asked?.what === 'stop' && robot.asked.refused === '') || robot.stop?.stopped === true;
 
@@ -117,13 +120,30 @@ export function controlView(state) {
 export function blocks(state) {
   if (state.connection !== 'connected') return { pads: 'No connection', sliders: 'No connection' };
   const { shown, mine, others } = controlView(state);
-  if (shown && mine.length === 0) {
-    const reason = others.length > 0 ? `${others[0].holder} has control` : 'Take control first';
-    return { pads: reason, sliders: reason };
+  let control = '';
+  if (shown && mine.length === 0) control = others.length > 0 ? `${others[0].holder} has control` : 'Take control first';
+  if (presenceKnown(state) && !addressed(state).some((robot) => robot.online)) {
+    return { pads: state.selected === '' ? 'No robot is online' : 'Offline', sliders: control };
   }
-  const reached = addressed(state).filter((robot) => !shown || robot.control?.you);
-  return { pads: reached.length > 0 && reached.every(isStopped) ? 'Stopped: no effect' : '', sliders: '' };
+  const robots = reached(state);
+  const stopped = robots.length > 0 && robots.every(isStopped);
+  return { pads: control || (stopped ? 'Stopped: no effect' : ''), sliders: control };
 }
+
+/**
+ * The robots that a stick moves now, each with its arrivals.
+ * @param {State} state @returns {Map<string, number>} none while it is not known who is online
+ */
+export function movable(state) {
+  const robots = presenceKnown(state) ? reached(state) : [];
+  return new Map(robots.filter((robot) => robot.online && !isStopped(robot)).map((robot) => [robot.id, robot.arrivals]));
+}
+
+/**
+ * Whether a robot can be moved now that could not before: a stick that was grabbed without it must not move it.
+ * @param {Map<string, number>} before @param {Map<string, number>} after
+ */
+export const gains = (before, after) => [...after].some(([id, arrivals]) => before.get(id) !== arrivals);
 
 /**
  * Taking control from somebody needs a second press, after the page has said who has it.

@@ -15,6 +15,7 @@
  * @property {string} id
  * @property {string} name '' until it told one
  * @property {boolean} online as the relay said last
+ * @property {number} arrivals how often it came online; it may be back before the relay noticed that it was gone
  * @property {number | null} lastAt when its last telemetry arrived
  * @property {Map<string, Metric>} metrics by name; a value stays, with its age, when it stops coming
  * @property {string} status its last status line, '' where none
@@ -63,7 +64,7 @@ export const METRICS_MAX = 64; // per robot; a message has at most 36, but each 
 
 /** @param {string} id @returns {Robot} */
 const newRobot = (id) => ({
-  id, name: '', online: false, lastAt: null, metrics: new Map(), status: '', stop: null, asked: null, control: null,
+  id, name: '', online: false, arrivals: 0, lastAt: null, metrics: new Map(), status: '', stop: null, asked: null, control: null,
 });
 
 /** @param {Map<string, Metric>} metrics not empty @returns {string} the name of the one with the greatest age */
@@ -242,7 +243,9 @@ export class Store {
   /** @param {string} id @param {boolean} online */
   setOnline(id, online) {
     const robot = this.robot(id);
-    if (robot) robot.online = online;
+    if (!robot) return;
+    robot.online = online;
+    if (online) robot.arrivals++;
   }
 
   /** @param {import('./protocol.js').Telemetry} message @param {number} now */
@@ -252,7 +255,7 @@ export class Store {
     const known = this.state.robots.has(message.deviceId);
     const robot = this.robot(message.deviceId);
     if (!robot) return;
-    if (!known) robot.online = true;
+    if (!known) this.setOnline(robot.id, true);
     if (message.deviceName) robot.name = message.deviceName;
     robot.lastAt = now;
     for (const [name, value] of Object.entries(message.metrics)) {

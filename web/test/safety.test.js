@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { blocks, CONFIRM_MS, controlView, stopView, TakeGuard } from '../js/safety.js';
+import { blocks, CONFIRM_MS, controlView, gains, movable, stopView, TakeGuard } from '../js/safety.js';
 import { createStore, SETTLE_MS } from '../js/store.js';
 
 const clock = () => '12:00:00';
@@ -142,4 +142,57 @@ test('taking control from somebody needs two presses that are not one double cli
   guard.forget();
   guard.refused(20_000); // somebody was quicker, and the page learns it from the refusal
   assert.equal(guard.press(true, 20_500), true);
+});
+
+test('where nobody is online there is nothing to drive, unless that cannot be known', () => {
+  const { store, control } = setUp();
+  assert.deepEqual(blocks(store.state), { pads: 'No robot is online', sliders: '' });
+  store.apply({ kind: 'presence', deviceId: 'a', online: true }, 0);
+  assert.equal(blocks(store.state).pads, '');
+  store.select('a');
+  store.apply({ kind: 'presence', deviceId: 'a', online: false }, 0);
+  store.apply({ kind: 'presence', deviceId: 'b', online: true }, 0);
+  assert.deepEqual(blocks(store.state), { pads: 'Offline', sliders: '' });
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: '' }, 0);
+  assert.equal(blocks(store.state).pads, '');
+  store.apply({ kind: 'relay', relay: 'wsd-1', redis: true, message: '' }, 0);
+  control('a', null);
+  assert.deepEqual(blocks(store.state), { pads: 'Offline', sliders: 'Take control first' });
+});
+
+test('a robot that comes, comes back, is re-armed or comes under control was not moved before', () => {
+  const { store, stop, control } = setUp('a', 'b');
+  let before = movable(store.state);
+  const gained = () => {
+    const after = movable(store.state);
+    const more = gains(before, after);
+    before = after;
+    return more;
+  };
+  /** @param {string} deviceId @param {boolean} online */
+  const presence = (deviceId, online) => store.apply({ kind: 'presence', deviceId, online }, 0);
+  /** @param {boolean} redis */
+  const relay = (redis) => store.apply({ kind: 'relay', relay: 'wsd-1', redis, message: '' }, 0);
+  /** @type {[string, () => void, boolean][]} */
+  const steps = [
+    ['nothing', () => {}, false],
+    ['one joins', () => presence('c', true), true],
+    ['one leaves', () => presence('b', false), false],
+    ['it returns', () => presence('b', true), true],
+    ['it returns before it was missed', () => presence('b', true), true],
+    ['one is stopped', () => stop('b', true, true), false],
+    ['it is re-armed', () => stop('b', false, false), true],
+    ['it says so itself', () => stop('b', false, true), false],
+    ['Redis is lost', () => relay(false), false],
+    ['Redis is back', () => relay(true), true],
+    ['one is selected', () => store.select('a'), false],
+    ['another one joins', () => presence('d', true), false],
+    ['control is somebody else\'s', () => control('a', 'ann'), false],
+    ['control is taken', () => control('a', 'me'), true],
+    ['the connection is lost', () => store.setConnection('connecting', 0), false],
+  ];
+  for (const [what, step, more] of steps) {
+    step();
+    assert.equal(gained(), more, what);
+  }
 });
