@@ -146,3 +146,57 @@ test('a robot that is re-armed is not driven by a stick that is held already', a
   }
   await closePage(page);
 });
+
+test('a relay that does not answer: the sticks are let go, and what waited for it moves nobody for long', async () => {
+  const page = await openPage(browser, `${stack.url}/`);
+  const { drive, camera, connection, stopState } = parts(page);
+  await reads(stopState, /^All Armed$/, 8000);
+  let begin = monotonic();
+  await grab(page, drive, 0, 0.6);
+  await Promise.all([robot1, robot2].map((trace) => trace.first('drive', begin, moves)));
+  begin = monotonic();
+  await Promise.all(['wsd-1', 'wsd-2'].map((name) => stack.kill(name, 'SIGSTOP')));
+  try {
+    await Promise.all([letGo(drive, 2000), reads(page.locator('#camera-readout'), /^The relay does not answer$/)]);
+    assert.equal(await camera.getAttribute('aria-disabled'), 'true');
+    const waiting = movesOf(page, begin).filter((m) => m.x !== 0 || m.y !== 0);
+    assert.ok(waiting.length <= 8, `${waiting.length} motions`); // six, and those of the moment before the signal
+    assert.deepEqual(movesOf(page, 0).slice(-1).map(({ x, y }) => [x, y]), [[0, 0]]);
+  } finally {
+    begin = monotonic();
+    await Promise.all(['wsd-1', 'wsd-2'].map((name) => stack.kill(name, 'SIGCONT')));
+  }
+  await usable(drive);
+  await movesNothing(page, drive, monotonic(), [robot1, robot2]);
+  for (const trace of [robot1, robot2]) {
+    const lines = await trace.since('drive', begin);
+    for (const [i, line] of lines.entries()) {
+      if (moves(line)) assert.ok(lines[i + 1]?.t_ns - line.t_ns < 200 * MS, 'the zero comes right behind');
+    }
+    assert.ok(rests((await trace.since('drive', 0)).at(-1)));
+  }
+  assert.equal(await connection.getAttribute('data-state'), 'connected');
+  await page.mouse.up();
+  begin = monotonic();
+  await grab(page, drive, 0, 0.6);
+  await robot1.first('drive', begin, moves);
+  await page.mouse.up();
+  await closePage(page);
+});
+
+test('a connection that is given up takes a zero along', async () => {
+  const page = await openPage(browser, `${stack.url}/`);
+  const { drive, stopState } = parts(page);
+  await reads(stopState, /^All Armed$/, 8000);
+  let begin = monotonic();
+  await grab(page, drive, 0, 0.6);
+  await robot1.first('drive', begin, moves);
+  begin = monotonic();
+  await page.evaluate(() => window.dispatchEvent(new Event('online'))); // back on the network: another connection
+  assert.equal((await robot1.first('drive', begin, rests)).cause, 'command');
+  await letGo(drive);
+  const zeros = movesOf(page, begin).filter((m) => m.x === 0 && m.y === 0);
+  assert.equal(zeros.length, 1);
+  await page.mouse.up();
+  await closePage(page);
+});

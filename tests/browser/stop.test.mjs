@@ -250,18 +250,27 @@ test('a relay that hangs is noticed within 4 s, and a stop under way is not call
   try {
     begin = monotonic();
     await robot1.first('drive', begin, rests, 1000);
-    await eventually('sticks repeat', 1500, () => movesOf(page, begin + 500 * MS).length > 0);
+    await eventually('the stick is let go', 1500, async () => (await drive.getAttribute('data-held')) === 'false');
+    assert.equal(await page.locator('#drive-readout').textContent(), 'The relay does not answer');
+    const unheard = movesOf(page, begin);
+    assert.deepEqual(unheard.slice(-1).map(({ x, y }) => [x, y]), [[0, 0]], 'the last that waits is a zero');
+    assert.ok(unheard.length <= 14, `${unheard.length} motions wait`);
     await page.keyboard.press('Escape');
     await reads(stopState, /not confirmed/);
     await eventually('not connected', 4000, async () => (await connection.getAttribute('data-state')) !== 'connected');
     assert.ok(Date.now() - hung <= 4000, `${Date.now() - hung} ms`);
     await reads(notice, /Stop.*may not have arrived/);
     await reads(stopState, /state unknown/);
-    await page.mouse.up();
   } finally {
+    begin = monotonic();
     await Promise.all(['wsd-1', 'wsd-2'].map((name) => stack.kill(name, 'SIGCONT')));
   }
+  // What waited in the old connection moves nothing now; nor does the hand that is still on the stick.
   await connected(page, 8000);
+  await reads(stopState, /^robot_01 (Armed|Stopped by .*confirmed by the robot)$/, 8000);
+  assert.deepEqual((await robot1.since('drive', begin)).filter(moves), []);
+  assert.ok(rests((await robot1.since('drive', 0)).at(-1)));
+  await page.mouse.up();
   page.faults.length = 0;
   await closePage(page);
 });

@@ -18,6 +18,7 @@ import { Socket } from './socket.js';
 import { createStatus } from './status.js';
 import { createStore } from './store.js';
 import { createTabs } from './tabs.js';
+import { Underway } from './underway.js';
 
 const AGE_MS = 200; // ages are redrawn this often
 const TAKE_MAX = 64; // robots by one press: well within the relay's rate limit
@@ -25,6 +26,7 @@ const TAKE_MAX = 64; // robots by one press: well within the relay's rate limit
 const store = createStore();
 const ledger = new Ledger(`${Math.random().toString(36).slice(2, 8)}-`);
 const heartbeats = new Heartbeats();
+const underway = new Underway();
 const guard = new TakeGuard();
 
 // --- commands out -----------------------------------------------------------------------------
@@ -34,23 +36,29 @@ function send(command) {
   const now = performance.now();
   const id = ledger.nextId();
   const numbered = { ...command, id };
-  const connected = store.state.connection === 'connected';
-  if (connected && isFreshnessBound(numbered) && numbered.device_id) {
+  if (isFreshnessBound(numbered) && numbered.device_id) {
     const hb = heartbeats.command(numbered.device_id, now);
     if (hb !== null) numbered.hb = hb;
   }
-  const urgent = !isMove(command) || isZero(command);
-  const sent = connected && socket.send(numbered, urgent);
+  const sent = socket.send(numbered);
   if (sent) ledger.sent(numbered, now, Date.now());
-  else ledger.notSent(command, connected ? 'the connection is too slow' : 'no connection', now, Date.now());
+  else ledger.notSent(command, 'no connection', now, Date.now());
+  if (sent && isMove(command)) underway.sent(id, command.type, now);
   draw();
   return sent ? id : '';
 }
 
-/** @param {string} prefix @param {'robot_move' | 'camera_move'} type */
+/** What a stall holds is carried out late: little may wait there, and its last is a zero. @param {import('./protocol.js').Move} command */
+function steer(command) {
+  if (isZero(command)) send(command);
+  else if (underway.late(performance.now())) block(); // lets go of the sticks
+  else if (!underway.full(command.type)) send(command);
+}
+
+/** @param {string} prefix @param {import('./protocol.js').MoveType} type */
 const pad = (prefix, type) =>
   createPad(byId(prefix, HTMLElement), byId(`${prefix}-knob`, HTMLElement), byId(`${prefix}-readout`, HTMLElement),
-    (v) => send(move(type, v, store.state.selected)));
+    (v) => steer(move(type, v, store.state.selected)));
 
 /** @param {string} id @param {'set_speed' | 'set_brightness'} type */
 const slider = (id, type) =>
@@ -125,7 +133,7 @@ function block() {
   const robots = movable(store.state);
   if (gains(moved, robots)) releaseAll();
   moved = robots;
-  const reasons = blocks(store.state);
+  const reasons = blocks(store.state, underway.late(performance.now()));
   pads.forEach((p) => p.block(reasons.pads));
   sliders.forEach((s) => s.block(reasons.sliders));
 }
@@ -140,6 +148,7 @@ function onFrame(frame) {
     store.countIgnored();
     return false;
   }
+  if (message.kind === 'ack' || message.kind === 'error') underway.answered(message.id);
   switch (message.kind) {
     case 'ack':
       ledger.acked(message, now);
@@ -171,11 +180,13 @@ const socket = new Socket({
     if (state !== 'connected') {
       ledger.lost();
       heartbeats.reset();
+      underway.reset();
       guard.forget();
     }
     store.setConnection(state, now);
     block();
   },
+  onGivingUp: releaseAll,
   pingEvery: () => ([...store.state.robots.values()].some((robot) => robot.control?.you) ? HOLDER_PING_MS : PING_MS),
 });
 

@@ -38,7 +38,7 @@ export function createPad(pad, knob, readout, send) {
   /** @param {Vector} v */
   const hold = (v) => {
     stick.hold(v);
-    draw(v);
+    draw(stick.value); // where it may have been let go meanwhile
   };
   const letGo = () => {
     const id = pointer;

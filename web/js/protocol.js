@@ -168,13 +168,13 @@ export function parse(frame) {
   return Object.hasOwn(READERS, raw.type) ? READERS[raw.type](raw) : { kind: 'other', type: text(raw.type) };
 }
 
-/** @template {Command} T @param {T} command @param {string} target the addressed robot, '' for all */
+/** @template {Command} T @param {T} command @param {string} target the addressed robot, '' for all @returns {T} */
 function address(command, target) {
   if (target !== '') command.device_id = target;
   return command;
 }
 
-/** @param {MoveType} type @param {{x: number, y: number}} stick @param {string} target @returns {Command} */
+/** @param {MoveType} type @param {{x: number, y: number}} stick @param {string} target @returns {Move} */
 export const move = (type, { x, y }, target) => address({ type, x, y }, target);
 
 /** @param {SettingType} type @param {number} value @param {string} target @returns {Command} */

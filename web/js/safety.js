@@ -114,10 +114,10 @@ export function controlView(state) {
 
 /**
  * Why nothing can be driven or set, for people; '' where it can.
- * @param {State} state
+ * @param {State} state @param {boolean} [stalled] the relay leaves motions unanswered
  * @returns {{pads: string, sliders: string}}
  */
-export function blocks(state) {
+export function blocks(state, stalled = false) {
   if (state.connection !== 'connected') return { pads: 'No connection', sliders: 'No connection' };
   const { shown, mine, others } = controlView(state);
   let control = '';
@@ -127,7 +127,7 @@ export function blocks(state) {
   }
   const robots = reached(state);
   const stopped = robots.length > 0 && robots.every(isStopped);
-  return { pads: control || (stopped ? 'Stopped: no effect' : ''), sliders: control };
+  return { pads: control || (stopped ? 'Stopped: no effect' : stalled ? 'The relay does not answer' : ''), sliders: control };
 }
 
 /**

@@ -8,12 +8,12 @@ import { Liveness, TICK_MS } from './liveness.js';
 const PATH = '/ws/telemetry/';
 const OPEN_MS = 5000; // from the attempt to the relay's greeting
 const FIRST_OPEN_MS = 2500; // of the first attempts: another relay may answer where this one hangs
-const BUFFER_MAX = 16 * 1024; // bytes that may wait before repeated motions are left out
 
 /**
  * @typedef {object} Handlers
  * @property {(state: Connection) => void} onState
  * @property {(frame: unknown) => boolean} onFrame returns true once the frame was the relay's greeting
+ * @property {() => void} onGivingUp the connection is given up next; what is sent now is the last
  * @property {() => number} pingEvery ms
  */
 
@@ -33,7 +33,7 @@ export class Socket {
   start() {
     // Back on the network: a connection from before may be dead without knowing it.
     window.addEventListener('online', () => {
-      if (this.ws !== null) this.lost(this.ws);
+      this.giveUp();
       this.connect();
     });
     document.addEventListener('visibilitychange', () => {
@@ -48,9 +48,9 @@ export class Socket {
   tick(now) {
     if (!this.greeted || this.ws === null) return;
     const due = this.liveness.tick(now, this.handlers.pingEvery());
-    if (due === 'ping') this.send({ type: 'ping', id: this.liveness.pingId() }, true);
+    if (due === 'ping') this.send({ type: 'ping', id: this.liveness.pingId() });
     if (due === 'dead') {
-      this.lost(this.ws);
+      this.giveUp();
       this.connect();
     }
   }
@@ -79,6 +79,12 @@ export class Socket {
     this.handlers.onState('connected');
   }
 
+  giveUp() {
+    if (this.ws === null) return;
+    this.handlers.onGivingUp();
+    this.lost(this.ws);
+  }
+
   /** @param {WebSocket} ws the one that ended: a late end of an older one means nothing */
   lost(ws) {
     if (this.ws !== ws) return;
@@ -90,14 +96,9 @@ export class Socket {
     this.handlers.onState('disconnected');
   }
 
-  /**
-   * @param {object} message
-   * @param {boolean} urgent never left out, however much is waiting
-   * @returns {boolean} whether it is on its way
-   */
-  send(message, urgent) {
+  /** @param {object} message @returns {boolean} whether it is on its way */
+  send(message) {
     if (!this.greeted || this.ws === null || this.ws.readyState !== WebSocket.OPEN) return false;
-    if (!urgent && this.ws.bufferedAmount > BUFFER_MAX) return false;
     this.ws.send(JSON.stringify(message));
     return true;
   }
