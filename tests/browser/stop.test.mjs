@@ -297,8 +297,14 @@ test('commands say which heartbeat was seen, and the log what the robot did with
 test('a gamepad drives, its loss ends the motion, its buttons stop', async () => {
   const page = await driver();
   await page.evaluate(() => {
-    window.pad = { connected: true, axes: [0, 0, 0, 0], buttons: Array.from({ length: 16 }, () => ({ pressed: false })) };
-    navigator.getGamepads = () => [window.pad];
+    const gamepad = (index, mapping) => ({
+      index, mapping, id: `pad ${index}`, connected: true, axes: [0, 0, 0, 0],
+      buttons: Array.from({ length: 16 }, () => ({ pressed: false })),
+    });
+    window.pad = gamepad(1, 'standard');
+    window.pedals = gamepad(0, '');
+    window.pedals.axes = [-1, -1, -1, -1]; // at rest
+    navigator.getGamepads = () => [window.pedals, window.pad, null];
     window.dispatchEvent(new Event('gamepadconnected'));
   });
   const tilt = (...axes) => page.evaluate((to) => new Promise((resolve) => {
@@ -327,11 +333,28 @@ test('a gamepad drives, its loss ends the motion, its buttons stop', async () =>
   begin = monotonic();
   await tilt(0, -1, 0, 0);
   await robot1.first('drive', begin, moves);
+
+  // Out of sight it does not drive; back in sight it has to be centred first.
+  begin = monotonic();
+  await page.getByRole('tab', { name: 'Dashboard' }).click();
+  await robot1.first('drive', begin, rests);
+  await tilt(0, -1, 0, 0);
+  await page.getByRole('tab', { name: 'Controller' }).click();
+  const back = monotonic();
+  await eventually('it is read for a while', 2000, () => monotonic() - back > 300 * MS);
+  assert.deepEqual((await robot1.since('drive', begin)).filter(moves), []);
+  begin = monotonic();
+  await tilt(0, -1, 0, 0);
+  await robot1.first('drive', begin, moves);
+
+  // Buttons of any gamepad stop, each press once.
   begin = monotonic();
   await page.evaluate(() => (window.pad.buttons[1].pressed = true));
   await robot1.first('drive', begin, rests);
   await reads(parts(page).stopState, CONFIRMED);
   assert.equal(stopsOf(page).length, 1);
+  await page.evaluate(() => (window.pedals.buttons[7].pressed = true));
+  await eventually('the pedals stop, too', 1000, () => stopsOf(page).length === 2);
   await closePage(page);
 });
 

@@ -65,6 +65,8 @@ const slider = (id, type) =>
   createSlider(byId(id, HTMLInputElement), byId(`${id}-value`, HTMLElement),
     (value) => send(setting(type, value, store.state.selected)));
 
+const controller = byId('panel-controller', HTMLElement);
+const dashboard = byId('panel-dashboard', HTMLElement);
 const drive = pad('drive', 'robot_move');
 const camera = pad('camera', 'camera_move');
 const pads = [drive, camera];
@@ -113,7 +115,9 @@ const buttons = {
 buttons.rearm.addEventListener('click', rearm);
 buttons.take.addEventListener('click', takeControl);
 buttons.release.addEventListener('click', releaseControl);
-createGamepad({ drive: drive.axis, camera: camera.axis, release: releaseAll, stop });
+createGamepad({
+  drive: drive.axis, camera: camera.axis, release: releaseAll, stop, wanted: () => !controller.hidden,
+});
 
 /** Commands that are under way belong to the robot that was addressed so far. @param {string} id */
 function address(id) {
@@ -204,7 +208,6 @@ const drawMetrics = createMetrics(byId('metrics', HTMLElement), byId('metrics-ti
 const drawLog = createLog(byId('log', HTMLElement), byId('log-empty', HTMLElement));
 const drawList = createList(
   byId('devices', HTMLElement), byId('devices-empty', HTMLElement), byId('devices-count', HTMLElement), address);
-const dashboard = byId('panel-dashboard', HTMLElement);
 
 let frameWanted = false;
 
@@ -235,11 +238,7 @@ setInterval(() => {
 
 createTabs(
   [
-    {
-      tab: byId('tab-controller', HTMLElement),
-      panel: byId('panel-controller', HTMLElement),
-      path: '/robot/controller/',
-    },
+    { tab: byId('tab-controller', HTMLElement), panel: controller, path: '/robot/controller/' },
     { tab: byId('tab-dashboard', HTMLElement), panel: dashboard, path: '/robot/dashboard/' },
   ],
   () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { stickOf } from '../js/gamepad.js';
+import { Gamepads, stickOf } from '../js/gamepad.js';
 import { Heartbeats } from '../js/heartbeats.js';
 import { HOLDER_PING_MS, Liveness, PING_MS, SILENCE_MS, TICK_MS } from '../js/liveness.js';
 
@@ -107,4 +107,41 @@ test('a gamepad\'s stick', () => {
   assert.deepEqual(stickOf([1, 1], 0), { x: 0.71, y: -0.71 });
   assert.deepEqual(stickOf([1, NaN], 0), { x: 0, y: 0 });
   assert.deepEqual(stickOf([1, 0], 2), { x: 0, y: 0 }, 'a gamepad with one stick');
+});
+
+/** @param {number} index @param {string} [mapping] @param {number[]} [down] buttons @returns {any} */
+const gamepad = (index, mapping = 'standard', down = []) => ({
+  index, id: `pad ${index}`, mapping, axes: [index, 0, 0, 0],
+  buttons: Array.from({ length: 16 }, (_, i) => ({ pressed: down.includes(i) })),
+});
+
+test('one gamepad of a known layout drives, for as long as it is there', () => {
+  const gamepads = new Gamepads();
+  const [pedals, one, two] = [gamepad(0, ''), gamepad(1), gamepad(2)];
+  /** @param {any[]} connected */
+  const read = (connected, driving = true) => {
+    const { release, axes } = gamepads.read(connected, driving);
+    return [release, axes?.[0] ?? null];
+  };
+  assert.deepEqual(read([pedals]), [false, null], 'where its axes rest is not known');
+  assert.deepEqual(read([pedals, two]), [true, 2]);
+  assert.deepEqual(read([pedals, one, two]), [false, 2], 'no other one takes over');
+  assert.deepEqual(read([pedals, one]), [true, 1], 'unless it is gone');
+  assert.deepEqual(read([pedals, { ...one, id: 'another model' }]), [true, 1]);
+  assert.deepEqual(read([pedals, one], false), [true, null]);
+  assert.deepEqual(read([pedals, one], false), [false, null]);
+  assert.deepEqual(read([pedals, one]), [true, 1]);
+});
+
+test('a button of any gamepad stops once, whoever drives and whether anybody does', () => {
+  const gamepads = new Gamepads();
+  /** @param {any[]} connected */
+  const stops = (...connected) => gamepads.read(connected, false).stop;
+  assert.equal(stops(gamepad(0), gamepad(1)), false);
+  assert.equal(stops(gamepad(0), gamepad(1, 'standard', [2])), true);
+  assert.equal(stops(gamepad(0), gamepad(1, 'standard', [2, 3])), false, 'still the same hand');
+  assert.equal(stops(gamepad(0, 'standard', [0]), gamepad(1, 'standard', [2])), true, 'another one\'s');
+  assert.equal(stops(gamepad(0), gamepad(1)), false);
+  assert.equal(stops(gamepad(0, 'standard', [7])), false, 'a trigger');
+  assert.equal(stops(gamepad(0, '', [7])), true, 'where it is is not known');
 });
