@@ -154,6 +154,20 @@ test('two thumbs: both sticks at once, and one that is lifted does not end the o
   await closePage(page);
 });
 
+test('stops when the button is let go while another one is down', async () => {
+  const page = await driver();
+  await drive(page);
+  const begin = monotonic();
+  await page.mouse.down({ button: 'right' }); // from here on the browser tells of no pointerup for the first
+  await page.mouse.up();
+  await stoppedByPage(page, 'drive', begin, rests);
+  const to = await point(parts(page).drive, 0, 0.4);
+  await page.mouse.move(to.x, to.y);
+  await page.mouse.up({ button: 'right' });
+  assert.deepEqual((await robot1.since('drive', begin + 300 * MS)).filter(moves), []);
+  await closePage(page);
+});
+
 test('a cancelled touch stops', async () => {
   const page = await driver(PHONE);
   const cdp = await page.context().newCDPSession(page);

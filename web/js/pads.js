@@ -67,7 +67,7 @@ export function createPad(pad, knob, readout, send) {
   });
   pad.addEventListener('pointermove', (event) => {
     if (event.pointerId !== pointer) return;
-    if (event.buttons === 0) release(); // let go where the browser did not tell
+    if (!(event.buttons & 1)) release(); // let go where the browser did not tell, or while another button is down
     else follow(event);
   });
   for (const end of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
