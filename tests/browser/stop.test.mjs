@@ -275,6 +275,28 @@ test('a relay that hangs is noticed within 4 s, and a stop under way is not call
   await closePage(page);
 });
 
+test('while the relay has lost Redis the page does not claim to know what is stopped', async () => {
+  const page = await driver();
+  const { stop, rearm, stopState, notice } = parts(page);
+  await stop.click();
+  await reads(stopState, CONFIRMED);
+  await stack.stop('redis');
+  try {
+    await reads(stopState, /^robot_01 Unknown: the relay has lost Redis \(stopped when last heard\)$/, 5000);
+    assert.equal(await page.getByTestId('safety').getAttribute('data-state'), 'unknown');
+    // A re-arm may be tried; that it was refused is said, and hides nothing.
+    await rearm.click();
+    await reads(notice, /^Re-arm was refused: .*Redis/);
+    await reads(stopState, /^robot_01 Unknown: the relay has lost Redis \(stopped when last heard\)$/);
+  } finally {
+    await stack.start('redis');
+  }
+  await reads(stopState, CONFIRMED, 8000);
+  await rearm.click();
+  await reads(stopState, /^robot_01 Armed$/);
+  await closePage(page);
+});
+
 test('commands say which heartbeat was seen, and the log what the robot did with them', async () => {
   const page = await driver();
   const { drive, speed, log, robots } = parts(page);
@@ -396,7 +418,7 @@ test('a robot that cannot answer is stopped, and never called confirmed', async 
     await reads(log.locator('li').first(), /Drive to zero.*received by relay, robots: 1/);
     await stop.click();
     await eventually('it is told to', 2000, () => heard.some((m) => m.type === 'stop'));
-    await reads(stopState, /^old_01 Stopping… \(not confirmed\), asked by \S+ at/);
+    await reads(stopState, /^old_01 Stop latched by \S+ at .*, not confirmed by the robot$/, 5000);
     const last = heard.findLast((m) => m.type === 'robot_move');
     assert.deepEqual([last.x, last.y], [0, 0]);
     assert.equal(await drive.getAttribute('aria-disabled'), 'true');
@@ -406,6 +428,56 @@ test('a robot that cannot answer is stopped, and never called confirmed', async 
     await closePage(page);
   } finally {
     robot.terminate();
+  }
+});
+
+test('a robot that says that it did not stop is told of in loud words, until it has', async () => {
+  const url = `${stack.url.replace('http', 'ws')}/ws/telemetry/?device_id=stuck_01`;
+  const robot = new WebSocket(url);
+  let order = null;
+  robot.on('message', (data) => {
+    const { type, id, seq } = JSON.parse(data);
+    if (type !== 'stop' || !id) return;
+    order = { seq };
+    robot.send(JSON.stringify({ type: 'ack', id, seq, status: 'rejected', reason: 'driver' }));
+  });
+  try {
+    const page = await openPage(browser, `${stack.url}/`);
+    const { stop, rearm, stopState, notice } = parts(page);
+    await choose(page, 'stuck_01');
+    await reads(stopState, /^stuck_01 Armed$/);
+    await stop.click();
+    await reads(stopState, /^stuck_01 Stop was REJECTED by the robot \(driver\): its outputs may not be at zero$/);
+    await reads(notice, /^stuck_01: Stop was REJECTED by the robot \(driver\)/);
+    assert.equal(await page.getByTestId('safety').getAttribute('data-state'), 'failed');
+    assert.equal(await rearm.isEnabled(), true);
+    robot.send(JSON.stringify({ type: 'stop_state', stopped: true, seq: order.seq }));
+    await reads(stopState, /^stuck_01 Stopped .*confirmed by the robot$/);
+    await closePage(page);
+  } finally {
+    robot.terminate();
+  }
+});
+
+test('a stop that nobody is known for is not lost silently', async () => {
+  await Promise.all(['robot_01', 'robot_02'].map((name) => stack.stop(name)));
+  try {
+    const page = await openPage(browser, `${stack.url}/`);
+    const { stop, notice, connection } = parts(page);
+    await reads(parts(page).stopState, /No robot is online|offline/, 8000);
+    await Promise.all(['wsd-1', 'wsd-2'].map((name) => stack.kill(name, 'SIGSTOP')));
+    try {
+      await stop.click();
+      await eventually('not connected', 5000, async () => (await connection.getAttribute('data-state')) !== 'connected');
+      await reads(notice, /Stop.*may not have arrived/);
+    } finally {
+      await Promise.all(['wsd-1', 'wsd-2'].map((name) => stack.kill(name, 'SIGCONT')));
+    }
+    await connected(page, 8000);
+    page.faults.length = 0;
+    await closePage(page);
+  } finally {
+    await Promise.all(['robot_01', 'robot_02'].map((name) => stack.start(name)));
   }
 });
 

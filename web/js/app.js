@@ -81,8 +81,8 @@ function stop() {
   const now = performance.now();
   if (id !== '') store.ask('stop', selected, id, now);
   else {
-    store.notify('Stop was NOT sent: no connection to the relay. What this page drove, its robot has stopped by ' +
-      'itself 0.3 s after the last command that reached it; but it is not latched, and others may still drive it.', now);
+    store.notify('Stop was NOT sent: no connection to the relay. A robot with a dead-man has stopped by itself about ' +
+      '0.3 s after the last command that reached it; but it is not latched, and others may still drive it.', now);
   }
   releaseAll();
   block();
@@ -156,11 +156,12 @@ function onFrame(frame) {
   switch (message.kind) {
     case 'ack':
       ledger.acked(message, now);
-      if (message.outcome === 'received') store.answer(message.id, '');
+      if (message.outcome === 'received') store.answer(message.id, '', now);
+      else if (message.originalType === 'stop') store.stopOutcome(message, now);
       break;
     case 'error':
       ledger.failed(message, now, Date.now());
-      store.answer(message.id, message.text || message.code);
+      store.answer(message.id, message.text || message.code || 'no reason given', now);
       if (message.originalType === 'control_acquire' && message.code === 'not_in_control') guard.refused(now);
       break;
     case 'heartbeat':

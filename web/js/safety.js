@@ -22,18 +22,32 @@ export function addressed(state) {
 const reached = (state) => addressed(state).filter((robot) => !state.exclusive || robot.control?.you);
 
 /** @param {Robot} robot its latch is set, or this page has asked for that */
-export const isStopped = (robot) => (robot.asked?.what === 'stop' && robot.asked.refused === '') || robot.stop?.stopped === true;
+export const isStopped = (robot) => robot.asked?.what === 'stop' || robot.stop?.stopped === true;
 
 /** @param {import('./store.js').Stop} stop @param {(ms: number) => string} clock */
 const author = (stop, clock) => `${stop.by ? ` by ${stop.by}` : ''}${stop.at === null ? '' : ` at ${clock(stop.at)}`}`;
 
 /** What was asked for here and no stop state has answered yet. @param {import('./store.js').Asked} asked @param {number} now @returns {Omit<Line, 'id'>} */
-function askedLine({ what, at, received, refused }, now) {
+function askedLine({ what, at, received }, now) {
   const [name, doing] = what === 'stop' ? ['Stop', 'Stopping'] : ['Re-arm', 'Re-arming'];
-  if (refused !== '') return { kind: 'failed', text: `${name} was refused: ${refused}` };
   if (now - at < CONFIRM_MS) return { kind: what === 'stop' ? 'stopping' : 'rearmed', text: `${doing}… (not confirmed)` };
   const where = received ? 'received by the relay, no word from the robot' : 'sent, no answer';
   return { kind: 'failed', text: `${name} ${where} (not confirmed)` };
+}
+
+/** Why it cannot be said whether the robot is stopped; '' where it can. @param {State} state @param {import('./store.js').Stop | null} stop */
+function doubt({ connection, unsureSince, warning }, stop) {
+  const before = stop?.stopped ? ' (stopped when last heard)' : '';
+  if (connection !== 'connected') return `Not connected: state unknown${before}`;
+  if (unsureSince === null || (stop !== null && stop.heardAt >= unsureSince)) return '';
+  return `${warning === null ? 'Checking…' : 'Unknown: the relay has lost Redis'}${before}`;
+}
+
+/** @param {Robot} robot latched, and has not said so @param {boolean} offline @param {number} now @param {(ms: number) => string} clock */
+function unconfirmedLine({ stop }, offline, now, clock) {
+  const who = stop === null ? '' : author(stop, clock);
+  if (!offline && stop !== null && now - stop.heardAt >= CONFIRM_MS) return `Stop latched${who}, not confirmed by the robot`;
+  return `Stopping… (not confirmed), asked${who}${offline ? ': the robot is offline, the stop waits for it' : ''}`;
 }
 
 /**
@@ -42,19 +56,17 @@ function askedLine({ what, at, received, refused }, now) {
  * @returns {Line}
  */
 export function stopLine(state, robot, now, clock) {
-  const { id, stop, asked, online } = robot;
-  if (state.connection !== 'connected') {
-    return { id, kind: 'unknown', text: `Not connected: state unknown${stop?.stopped ? ' (stopped when last heard)' : ''}` };
-  }
+  const { id, stop, asked, failure } = robot;
+  const doubted = doubt(state, stop);
+  const offline = !robot.online && presenceKnown(state);
+  if (state.connection !== 'connected') return { id, kind: 'unknown', text: doubted };
+  if (failure !== '') return { id, kind: 'failed', text: failure };
   if (asked !== null) return { id, ...askedLine(asked, now) };
+  if (doubted !== '') return { id, kind: 'unknown', text: doubted };
   if (stop?.stopped && stop.confirmed) return { id, kind: 'stopped', text: `Stopped${author(stop, clock)}: confirmed by the robot` };
-  if (stop?.stopped) {
-    const offline = online || !presenceKnown(state) ? '' : ': the robot is offline, the stop waits for it';
-    return { id, kind: 'stopping', text: `Stopping… (not confirmed), asked${author(stop, clock)}${offline}` };
-  }
-  if (!state.settled && stop === null) return { id, kind: 'unknown', text: 'Checking…' };
+  if (stop?.stopped) return { id, kind: 'stopping', text: unconfirmedLine(robot, offline, now, clock) };
   if (stop !== null && !stop.confirmed) return { id, kind: 'rearmed', text: `Re-armed${author(stop, clock)}, not confirmed by the robot` };
-  if (!online && presenceKnown(state)) return { id, kind: 'offline', text: 'Offline' };
+  if (offline) return { id, kind: 'offline', text: 'Offline' };
   return { id, kind: 'armed', text: 'Armed' };
 }
 
@@ -75,8 +87,8 @@ export function stopView(state, now, clock) {
     ? [...state.robots.values()].filter((robot) => robot.online || isStopped(robot)) : addressed(state);
   const canRearm = state.connection === 'connected' && robots.some(isStopped);
   if (robots.length === 0) {
-    const text = state.connection === 'connected' ? 'No robot is online' : 'Not connected: state unknown';
-    const kind = state.connection === 'connected' ? 'offline' : 'unknown';
+    const text = presenceKnown(state) ? 'No robot is online' : doubt(state, null);
+    const kind = presenceKnown(state) ? 'offline' : 'unknown';
     return { kind, lines: [{ id: '', kind, text }], canRearm };
   }
   const lines = robots.map((robot) => stopLine(state, robot, now, clock));

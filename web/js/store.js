@@ -21,6 +21,7 @@
  * @property {string} status its last status line, '' where none
  * @property {Stop | null} stop what the relay said last about it; null: nothing, so it is not stopped
  * @property {Asked | null} asked a stop or re-arm of this page that no stop state has answered yet
+ * @property {string} failure what the robot said instead of stopping, for people; '' where it did stop
  * @property {{holder: string | null, you: boolean} | null} control who has control of it, where the relay says so
  */
 
@@ -30,7 +31,7 @@
  * @property {boolean} confirmed the robot itself has said so
  * @property {string} by who did it
  * @property {number | null} at when, ms since 1970
- * @property {boolean} heard on this connection
+ * @property {number} heardAt when the relay said so
  */
 
 /**
@@ -39,7 +40,6 @@
  * @property {string} id of the command
  * @property {number} at when it was sent
  * @property {boolean} received the relay has it
- * @property {string} refused why the relay refused it, '' when it did not
  */
 
 /**
@@ -51,20 +51,22 @@
  * @property {{relay: string, message: string} | null} warning the relay has lost Redis
  * @property {number} ignored malformed frames
  * @property {boolean} exclusive one page at a time may drive a robot
- * @property {boolean} settled the relay has had time to say what is stopped
+ * @property {number | null} unsureSince when it was lost from sight what is stopped; null: the relay has told it
  * @property {{text: string, until: number} | null} notice what went wrong with a stop or with taking control
  */
 
 export const STALE_MS = 10_000;
-export const SETTLE_MS = 1000; // after the greeting: what is stopped has been told by then
+export const SETTLE_MS = 1000; // after the greeting, or with Redis back: what is stopped has been told by then
 export const NOTICE_MS = 20_000;
 const OLD_NEWS_MS = 500;
+const LATCHES_MAX = 32;
 export const ROBOTS_MAX = 2000;
 export const METRICS_MAX = 64; // per robot; a message has at most 36, but each may have others
 
 /** @param {string} id @returns {Robot} */
 const newRobot = (id) => ({
-  id, name: '', online: false, arrivals: 0, lastAt: null, metrics: new Map(), status: '', stop: null, asked: null, control: null,
+  id, name: '', online: false, arrivals: 0, lastAt: null, metrics: new Map(), status: '', stop: null, asked: null, failure: '',
+  control: null,
 });
 
 /** @param {Map<string, Metric>} metrics not empty @returns {string} the name of the one with the greatest age */
@@ -88,10 +90,16 @@ export class Store {
     /** @type {State} */
     this.state = {
       connection: 'connecting', robots: new Map(), selected: '', shown: '', warning: null, ignored: 0,
-      exclusive: false, settled: false, notice: null,
+      exclusive: false, unsureSince: 0, notice: null,
     };
-    /** @type {number | null} when the relay greeted; null once settled */
-    this.greetedAt = null;
+    this.greetedAt = 0;
+    /** @type {number | null} when the relay began to say what is stopped; null: it has done so, or cannot */
+    this.tellsSince = null;
+    /**
+     * Stops and re-arms of this connection, also those that no known robot was meant by.
+     * @type {Map<string, {what: 'stop' | 'rearm', open: boolean}>} by command id, oldest first; open: not answered
+     */
+    this.latches = new Map();
     /** Whether the relay said who has control: it does so only where one page at a time may drive. */
     this.heardControl = false;
     /** @type {Set<() => void>} */
@@ -114,6 +122,7 @@ export class Store {
     if (connection !== 'connected') {
       // The next relay speaks for itself: until then its Redis is not known to be away.
       this.state.warning = null;
+      this.tellsSince = null;
       this.abandon(now);
     }
     this.changed();
@@ -121,7 +130,8 @@ export class Store {
 
   /** Without a connection nobody has control here, and what was asked is not answered. @param {number} now */
   abandon(now) {
-    let stops = false;
+    let stops = [...this.latches.values()].some(({ what, open }) => open && what === 'stop');
+    this.latches.clear();
     for (const robot of this.state.robots.values()) {
       stops ||= robot.asked?.what === 'stop';
       robot.asked = null;
@@ -154,20 +164,19 @@ export class Store {
       case 'greeting':
         // The relay lists who is online right after it; the others are not.
         // What is stopped it says as well; until it had time to, what was known stays.
-        this.greetedAt = now;
+        this.greetedAt = this.tellsSince = this.state.unsureSince = now;
         this.heardControl = false;
-        this.state.settled = false;
         for (const robot of this.state.robots.values()) {
           robot.online = false;
           robot.control = null;
-          if (robot.stop) robot.stop = { ...robot.stop, heard: false };
         }
         break;
       case 'stop': {
         const { stopped, confirmed, by, at } = message;
         const robot = this.robot(message.deviceId);
         if (!robot) break;
-        robot.stop = { stopped, confirmed, by, at, heard: true };
+        robot.stop = { stopped, confirmed, by, at, heardAt: now };
+        if (!stopped || confirmed) robot.failure = '';
         if (robot.asked && isAnswer(robot.asked, stopped, now)) robot.asked = null;
         break;
       }
@@ -190,7 +199,7 @@ export class Store {
         break;
       }
       case 'relay':
-        this.state.warning = message.redis ? null : { relay: message.relay, message: message.message };
+        this.setRedis(message, now);
         break;
       default:
         return;
@@ -199,42 +208,68 @@ export class Store {
     this.changed();
   }
 
+  /** @param {import('./protocol.js').RelayStatus} message @param {number} now */
+  setRedis({ redis, relay, message }, now) {
+    const { state } = this;
+    // What changes meanwhile is told only by those that see it, and the rest once Redis is back.
+    if (!redis && state.warning === null) state.unsureSince = now;
+    this.tellsSince = redis && state.unsureSince !== null ? now : null;
+    state.warning = redis ? null : { relay, message };
+  }
+
   /**
    * A stop or re-arm is on its way.
    * @param {'stop' | 'rearm'} what @param {string} target '' for all @param {string} id of the command @param {number} now
    */
   ask(what, target, id, now) {
     this.state.notice = null;
+    this.latches.set(id, { what, open: true });
+    if (this.latches.size > LATCHES_MAX) this.latches.delete(this.latches.keys().next().value ?? '');
     for (const robot of this.state.robots.values()) {
       if (target === '' ? !robot.online : robot.id !== target) continue;
-      robot.asked = { what, id, at: now, received: false, refused: '' };
+      robot.asked = { what, id, at: now, received: false };
     }
     this.changed();
   }
 
-  /** The relay answered a stop or re-arm. @param {string} id @param {string} refused '' when it was taken */
-  answer(id, refused) {
+  /** The relay answered a command. @param {string} id @param {string} refused '' when it was taken @param {number} now */
+  answer(id, refused, now) {
+    const latch = this.latches.get(id);
+    if (latch === undefined) return;
+    latch.open = false;
     for (const robot of this.state.robots.values()) {
-      const { asked } = robot;
-      if (asked === null || asked.id !== id) continue;
+      if (robot.asked?.id !== id) continue;
       // A robot that is already so need not say it again.
-      const already = (robot.stop?.stopped ?? false) === (asked.what === 'stop');
-      robot.asked = refused === '' && already ? null : { ...asked, received: true, refused };
+      const already = (robot.stop?.stopped ?? false) === (latch.what === 'stop');
+      robot.asked = refused !== '' || already ? null : { ...robot.asked, received: true };
     }
+    if (refused !== '') this.notify(`${latch.what === 'stop' ? 'Stop' : 'Re-arm'} was refused: ${refused}`, now);
     this.changed();
+  }
+
+  /** A robot says what it made of a stop. @param {import('./protocol.js').Ack} ack @param {number} now */
+  stopOutcome({ deviceId, outcome, reason }, now) {
+    const robot = this.state.robots.get(deviceId);
+    if (!robot || (outcome !== 'rejected' && outcome !== 'expired')) return;
+    // Of an answer that got lost nothing follows where the robot has said that it is stopped.
+    if (outcome === 'expired' && robot.stop?.stopped && robot.stop.confirmed) return;
+    robot.failure = `Stop ${outcome === 'rejected' ? 'was REJECTED by the robot' : 'got NO ANSWER from the robot'}` +
+      `${reason && ` (${reason})`}: its outputs may not be at zero`;
+    this.notify(`${robot.id}: ${robot.failure}`, now);
   }
 
   /** What time alone decides. @param {number} now */
   tick(now) {
     const { state } = this;
     if (state.notice !== null && state.connection === 'connected' && now >= state.notice.until) state.notice = null;
-    if (this.greetedAt === null || now - this.greetedAt < SETTLE_MS) return;
-    this.greetedAt = null;
-    state.settled = true;
+    if (this.tellsSince === null || now - this.tellsSince < SETTLE_MS) return;
+    this.tellsSince = state.unsureSince = null;
     let online = false;
     for (const robot of state.robots.values()) {
       online ||= robot.online;
-      if (robot.stop?.heard === false) robot.stop = null;
+      if (robot.stop !== null && robot.stop.heardAt >= this.greetedAt) continue;
+      robot.stop = null; // this relay does not know of any
+      robot.failure = '';
     }
     if (online && !this.heardControl) state.exclusive = false;
     this.changed();

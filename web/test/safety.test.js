@@ -56,10 +56,10 @@ test('a stop without an answer, or refused, is never called stopped', () => {
   store.ask('stop', 'a', 'c-1', 0);
   assert.deepEqual(says(CONFIRM_MS), ['a: Stop sent, no answer (not confirmed)']);
   assert.equal(kind(CONFIRM_MS), 'failed');
-  store.answer('c-1', '');
+  store.answer('c-1', '', 1);
   assert.deepEqual(says(CONFIRM_MS), ['a: Stop received by the relay, no word from the robot (not confirmed)']);
-  store.answer('c-1', 'no such robot');
-  assert.deepEqual(says(), ['a: Stop was refused: no such robot']);
+  store.answer('c-1', 'no such robot', 2);
+  assert.deepEqual(says(), ['a: Armed'], 'the notice says that it was refused');
   assert.equal(blocks(store.state).pads, '');
 });
 
@@ -70,6 +70,49 @@ test('without a connection nothing is claimed', () => {
   assert.deepEqual(says(), ['a: Not connected: state unknown (stopped when last heard)']);
   assert.equal(canRearm(), false);
   assert.equal(blocks(store.state).pads, 'No connection');
+});
+
+test('a stop that the robot does not confirm is not called under way for ever', () => {
+  const { store, stop, says, kind } = setUp('a');
+  stop('a', true, false);
+  assert.match(says(CONFIRM_MS - 1)[0], /^a: Stopping… \(not confirmed\), asked by ann/);
+  assert.deepEqual(says(CONFIRM_MS), ['a: Stop latched by ann at 12:00:00, not confirmed by the robot']);
+  assert.equal(kind(CONFIRM_MS), 'stopping');
+  store.apply({ kind: 'presence', deviceId: 'a', online: false }, 0);
+  assert.match(says(CONFIRM_MS)[0], /the robot is offline, the stop waits for it$/);
+});
+
+test('a robot that rejects a stop is what matters most', () => {
+  const { store, stop, says, kind } = setUp('a', 'b');
+  stop('a', true, true);
+  store.stopOutcome({
+    kind: 'ack', originalType: 'stop', id: 'c-1', robots: null, outcome: 'rejected', reason: 'driver', deviceId: 'a', latency: 1,
+  }, 0);
+  assert.equal(kind(), 'failed');
+  assert.deepEqual(says(), ['a: Stop was REJECTED by the robot (driver): its outputs may not be at zero', 'b: Armed']);
+});
+
+test('without Redis, or with a relay that has just come, nothing is claimed that is not its news', () => {
+  const { store, stop, says, kind, canRearm } = setUp('a', 'b');
+  /** @param {boolean} redis @param {number} now */
+  const relay = (redis, now) => store.apply({ kind: 'relay', relay: 'wsd-1', redis, message: '' }, now);
+  stop('a', true, true);
+  relay(false, 5000);
+  assert.deepEqual(says(), ['a: Unknown: the relay has lost Redis (stopped when last heard)', 'b: Unknown: the relay has lost Redis']);
+  assert.deepEqual([kind(), canRearm()], ['unknown', true]);
+  store.apply({ kind: 'stop', deviceId: 'b', stopped: true, confirmed: true, by: 'ann', at: 0 }, 5001);
+  assert.deepEqual(says()[1], 'b: Stopped by ann at 12:00:00: confirmed by the robot');
+  relay(true, 6000);
+  assert.deepEqual(says()[0], 'a: Checking… (stopped when last heard)');
+  store.tick(6000 + SETTLE_MS);
+  assert.deepEqual(says(), ['All: Stopped by ann at 12:00:00: confirmed by the robot']);
+  store.apply({ kind: 'greeting' }, 9000);
+  store.apply({ kind: 'presence', deviceId: 'b', online: true }, 9000);
+  store.select('b');
+  assert.deepEqual([says()[0], canRearm()], ['b: Checking… (stopped when last heard)', true]);
+  const none = setUp();
+  none.store.apply({ kind: 'relay', relay: 'wsd-1', redis: false, message: '' }, 5000);
+  assert.deepEqual(none.says(), [': Unknown: the relay has lost Redis']);
 });
 
 test('a robot that is offline is stopped once it is back', () => {

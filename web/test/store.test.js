@@ -134,10 +134,10 @@ test('what is stopped is the relay\'s word, and stays known until the next relay
   store.apply({ kind: 'greeting' }, 5000);
   store.apply(stop('b', true, true), 5001);
   store.tick(5000 + SETTLE_MS - 1);
-  assert.deepEqual([store.state.settled, store.state.robots.get('a')?.stop?.stopped], [false, true]);
+  assert.deepEqual([store.state.unsureSince, store.state.robots.get('a')?.stop?.stopped], [5000, true]);
   store.tick(5000 + SETTLE_MS);
-  assert.deepEqual([store.state.settled, store.state.robots.get('a')?.stop, store.state.robots.get('b')?.stop?.stopped],
-    [true, null, true]);
+  assert.deepEqual([store.state.unsureSince, store.state.robots.get('a')?.stop, store.state.robots.get('b')?.stop?.stopped],
+    [null, null, true]);
 });
 
 test('a stop that was asked for is open until a stop state says so', () => {
@@ -146,18 +146,19 @@ test('a stop that was asked for is open until a stop state says so', () => {
   for (const id of ['a', 'b']) store.apply(presence(id, true), 0);
   store.apply(presence('gone', false), 0);
   store.ask('stop', '', 'c-1', 10);
-  store.answer('c-1', '');
+  store.answer('c-1', '', 15);
   assert.deepEqual([...store.state.robots.values()].map((r) => r.asked?.received), [true, true, undefined]);
   store.apply(stop('a', false, true), 11);
   assert.notEqual(store.state.robots.get('a')?.asked, null, 'an older re-arm is no answer');
   store.apply(stop('a', true, false), 12);
   assert.deepEqual([...store.state.robots.values()].map((r) => r.asked === null), [true, false, true]);
   store.ask('stop', 'a', 'c-2', 20);
-  store.answer('c-2', '');
+  store.answer('c-2', '', 15);
   assert.equal(store.state.robots.get('a')?.asked, null, 'it was stopped already');
   store.ask('rearm', 'a', 'c-3', 30);
-  store.answer('c-3', 'Redis is away');
-  assert.equal(store.state.robots.get('a')?.asked?.refused, 'Redis is away');
+  store.answer('c-3', 'Redis is away', 31);
+  assert.equal(store.state.robots.get('a')?.asked, null);
+  assert.equal(store.state.notice?.text, 'Re-arm was refused: Redis is away');
 });
 
 test('what somebody else does meanwhile is not hidden by what was asked for here', () => {
@@ -166,12 +167,12 @@ test('what somebody else does meanwhile is not hidden by what was asked for here
   store.apply(presence('a', true), 0);
   store.apply(stop('a', true, true), 0);
   store.ask('rearm', 'a', 'c-1', 10);
-  store.answer('c-1', '');
+  store.answer('c-1', '', 15);
   store.apply(stop('a', true, true), 20);
   assert.equal(store.state.robots.get('a')?.asked, null, 'stopped again');
   store.apply(stop('a', false, true), 30);
   store.ask('stop', 'a', 'c-2', 40);
-  store.answer('c-2', '');
+  store.answer('c-2', '', 15);
   store.apply(stop('a', false, true), 50);
   assert.notEqual(store.state.robots.get('a')?.asked, null, 'this may be from before');
   store.apply(stop('a', false, true), 540);
@@ -180,17 +181,78 @@ test('what somebody else does meanwhile is not hidden by what was asked for here
 
 test('a stop that the connection took with it is told', () => {
   const store = createStore();
+  const notice = () => store.state.notice?.text ?? '';
   store.setConnection('connected', 0);
   store.apply(presence('a', true), 0);
   store.ask('stop', 'a', 'c-1', 10);
   store.setConnection('connecting', 20);
-  assert.match(store.state.notice?.text ?? '', /may not have arrived/);
+  assert.match(notice(), /may not have arrived/);
   assert.equal(store.state.robots.get('a')?.asked, null);
   store.tick(NOTICE_MS * 2);
-  assert.notEqual(store.state.notice, null, 'for as long as there is no connection');
+  assert.notEqual(notice(), '', 'for as long as there is no connection');
   store.setConnection('connected', NOTICE_MS * 2);
   store.tick(NOTICE_MS * 2);
-  assert.equal(store.state.notice, null);
+  assert.equal(notice(), '');
+  // Also one that no known robot was meant by.
+  store.apply(presence('a', false), 50_000);
+  store.ask('stop', '', 'c-2', 50_000);
+  store.setConnection('connecting', 50_001);
+  assert.match(notice(), /may not have arrived/);
+  store.notify('', 50_002);
+  store.setConnection('connected', 50_003);
+  store.ask('stop', '', 'c-3', 50_004);
+  store.answer('c-3', '', 50_005);
+  store.setConnection('connecting', 50_006);
+  assert.equal(notice(), '', 'this one was answered');
+});
+
+test('what is stopped is unsure while the relay has lost Redis, and until it has told what changed', () => {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  store.apply({ kind: 'greeting' }, 0);
+  store.apply(stop('a', true, true), 1);
+  store.tick(SETTLE_MS);
+  /** @param {boolean} redis @param {number} now */
+  const relay = (redis, now) => store.apply({ kind: 'relay', relay: 'wsd-1', redis, message: '' }, now);
+  relay(false, 5000);
+  store.tick(60_000);
+  assert.equal(store.state.unsureSince, 5000);
+  relay(true, 60_000);
+  store.tick(60_000 + SETTLE_MS - 1);
+  assert.equal(store.state.unsureSince, 5000);
+  store.tick(60_000 + SETTLE_MS);
+  assert.equal(store.state.unsureSince, null);
+  assert.equal(store.state.robots.get('a')?.stop?.stopped, true, 'a relay tells only what changed');
+});
+
+test('a robot that did not stop is told of, until it says that it has, or is re-armed', () => {
+  const store = createStore();
+  store.setConnection('connected', 0);
+  store.apply({ kind: 'greeting' }, 0);
+  store.apply(presence('a', true), 0);
+  /** @param {'applied' | 'rejected' | 'expired'} outcome @param {string} reason */
+  const says = (outcome, reason) => {
+    store.stopOutcome({
+      kind: 'ack', originalType: 'stop', id: 'c-1', robots: null, outcome, reason, deviceId: 'a', latency: 1,
+    }, 10);
+    return store.state.robots.get('a')?.failure;
+  };
+  assert.equal(says('applied', ''), '');
+  assert.equal(says('rejected', 'driver'), 'Stop was REJECTED by the robot (driver): its outputs may not be at zero');
+  assert.equal(store.state.notice?.text, 'a: Stop was REJECTED by the robot (driver): its outputs may not be at zero');
+  store.apply(stop('a', true, false), 11);
+  assert.notEqual(store.state.robots.get('a')?.failure, '', 'the latch alone is no outcome');
+  store.apply(stop('a', true, true), 12);
+  assert.equal(store.state.robots.get('a')?.failure, '');
+  assert.equal(says('expired', 'disconnected'), '', 'it has said so');
+  assert.notEqual(says('rejected', 'driver'), '', 'it takes that back');
+  store.apply(stop('a', false, false), 13);
+  assert.equal(store.state.robots.get('a')?.failure, '');
+  assert.equal(says('expired', 'disconnected'),
+    'Stop got NO ANSWER from the robot (disconnected): its outputs may not be at zero');
+  store.apply({ kind: 'greeting' }, 20);
+  store.tick(20 + SETTLE_MS);
+  assert.equal(store.state.robots.get('a')?.failure, '', 'this relay knows of no stop');
 });
 
 test('control: known by its messages, and nobody\'s after a lost connection', () => {
