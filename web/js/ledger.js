@@ -35,6 +35,7 @@ import { describe, isZero } from './protocol.js';
  * @property {Row} row
  * @property {number} sentAt
  * @property {boolean} open nobody has answered yet
+ * @property {boolean} overdue an answer was expected by now, and may still come
  * @property {boolean} failed counted as a failure
  * @property {number | null} robots to how many it is on its way
  * @property {number} applied robots that applied it
@@ -81,7 +82,7 @@ export class Ledger {
     const row = this.rowOf(command, now, wallTime);
     const { id, type } = command;
     this.entries.set(id, {
-      id, serial: this.serial, type, row, sentAt: now, open: true, failed: false, robots: null, applied: 0, latency: 0,
+      id, serial: this.serial, type, row, sentAt: now, open: true, overdue: false, failed: false, robots: null, applied: 0, latency: 0,
       receivedDetail: '',
     });
     this.forget(now);
@@ -133,7 +134,7 @@ export class Ledger {
     }
     const entry = this.find(ack.id, ack.originalType);
     if (!entry || !entry.open) return;
-    entry.open = false;
+    this.close(entry);
     entry.robots = ack.robots;
     const robots = ack.robots === null ? '' : `, robots: ${ack.robots}`;
     const detail = `received by relay${robots} · ${Math.round(now - entry.sentAt)} ms`;
@@ -146,7 +147,7 @@ export class Ledger {
   answered(ack, now) {
     const entry = ack.id === '' ? null : this.entries.get(ack.id);
     if (!entry) return;
-    entry.open = false;
+    this.close(entry);
     entry.receivedDetail = '';
     const { row } = entry;
     if (entry.serial >= row.shown) row.outcomeAt = now;
@@ -169,7 +170,7 @@ export class Ledger {
     const detail = `${failure.text || 'refused'}${failure.code ? ` (${failure.code})` : ''}`;
     const entry = this.find(failure.id, failure.originalType);
     if (entry) {
-      entry.open = false;
+      this.close(entry);
       entry.receivedDetail = '';
       this.settle(entry, REFUSALS[failure.code] ?? 'error', detail);
       return;
@@ -196,8 +197,8 @@ export class Ledger {
         entry.receivedDetail = '';
         changed = true;
       }
-      if (!entry.open || now - entry.sentAt < ANSWER_MS) continue;
-      entry.open = false;
+      if (!entry.open || entry.overdue || now - entry.sentAt < ANSWER_MS) continue;
+      entry.overdue = true;
       this.settle(entry, 'no-answer', 'no answer');
       changed = true;
     }
@@ -208,10 +209,18 @@ export class Ledger {
   /** The connection is lost: nothing that is open will be answered. */
   lost() {
     for (const entry of this.entries.values()) {
-      if (entry.open) this.settle(entry, 'no-answer', 'no answer (connection lost)');
+      if (entry.open && !entry.overdue) this.settle(entry, 'no-answer', 'no answer (connection lost)');
     }
     this.entries.clear();
     this.groups.clear();
+  }
+
+  /** An answer is here; where none was expected any more, that was no failure. @param {Entry} entry */
+  close(entry) {
+    entry.open = false;
+    if (!entry.overdue) return;
+    entry.overdue = entry.failed = false;
+    entry.row.failures--;
   }
 
   /** @param {Entry} entry @param {RowState} state @param {string} detail */
@@ -229,7 +238,7 @@ export class Ledger {
   /** @param {string} id @param {string} type @returns {Entry | null} by id; without one the oldest that waits */
   find(id, type) {
     if (id !== '') return this.entries.get(id) ?? null;
-    for (const entry of this.entries.values()) if (entry.open && entry.type === type) return entry;
+    for (const entry of this.entries.values()) if (entry.open && !entry.overdue && entry.type === type) return entry;
     return null;
   }
 

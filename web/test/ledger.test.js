@@ -91,6 +91,29 @@ test('no answer after two seconds, and at once when the connection is lost', () 
   assert.equal(ledger.rows[0].detail, 'no answer (connection lost)');
 });
 
+test('an answer that comes after all is believed, whoever it is from', () => {
+  const ledger = new Ledger('p-');
+  const [a, b, c] = [0, 1, 2].map((now) => send(ledger, setting('set_speed', 60, ''), now));
+  ledger.expire(ANSWER_MS + 2);
+  assert.deepEqual([ledger.rows[0].state, ledger.rows[0].failures], ['no-answer', 3]);
+  ledger.acked(ack('', 1, 'set_speed'), 2500);
+  assert.equal(ledger.rows[0].failures, 3, 'nobody knows whose that is');
+  ledger.failed(error(a, 'rate_limited', 'set_speed'), 2600, 0);
+  assert.equal(ledger.rows[0].failures, 3, 'still one, for another reason');
+  ledger.acked(ack(b, 1, 'set_speed'), 2700);
+  ledger.acked(ack(c, 1, 'set_speed'), 2700);
+  assert.deepEqual([ledger.rows[0].state, ledger.rows[0].failures], ['received', 1]);
+  assert.equal(ledger.rows[0].detail, 'received by relay, robots: 1 · 2698 ms');
+  const d = send(ledger, drive(), 5000);
+  ledger.expire(5000 + ANSWER_MS);
+  ledger.acked(said(d, 'applied', { latency: 2100 }), 7100);
+  assert.deepEqual([ledger.rows[0].state, ledger.rows[0].failures], ['applied', 0]);
+  send(ledger, drive(), 9000);
+  ledger.expire(9000 + ANSWER_MS);
+  ledger.lost();
+  assert.equal(ledger.rows[0].failures, 1, 'and none is counted twice');
+});
+
 test('the robot\'s own word, with how long it took', () => {
   const ledger = new Ledger('p-');
   const [a, b, c] = [0, 2000, 4000].map((now) => send(ledger, drive(), now));
