@@ -8,6 +8,9 @@ export const DEAD_ZONE = 0.06; // share of the travel around the centre that cou
 /** @type {Vector} */
 export const ZERO = Object.freeze({ x: 0, y: 0 });
 
+/** @param {Vector} v */
+const isZero = (v) => v.x === 0 && v.y === 0;
+
 /** @param {number} value */
 const round = (value) => Math.round(value * 100) / 100 + 0; // + 0: no minus zero
 
@@ -63,8 +66,8 @@ export function fromKeys(codes) {
 
 /**
  * Decides when a stick's position is sent: at once when it changes, but at most every REPEAT_MS, and
- * again every REPEAT_MS while it is held. The zero of a release is sent at once, whatever was sent
- * before. The timer only repeats: that a robot stops when nothing comes is the robot's own duty.
+ * again every REPEAT_MS while it is held. A zero that ends a motion, and that of a release, is sent at
+ * once, whenever the last was. The timer only repeats: that a robot stops when nothing comes is the robot's own duty.
  */
 export class Stick {
   /** @param {(v: Vector) => void} send @param {Clock} clock */
@@ -76,6 +79,8 @@ export class Stick {
     this.moved = false;
     /** @type {Vector} */
     this.value = ZERO;
+    /** What was sent last was not zero. */
+    this.moving = false;
     this.sentAt = -Infinity;
     /** @type {unknown} */
     this.timer = null;
@@ -85,19 +90,20 @@ export class Stick {
   hold(value) {
     const changed = value.x !== this.value.x || value.y !== this.value.y;
     const first = !this.moved;
-    const zero = value.x === 0 && value.y === 0;
+    const ends = this.moving && isZero(value);
     this.value = value;
     this.held = true;
     if (!changed) return;
     this.moved = true;
     // The first and a stop never wait.
-    if (first || zero || this.clock.now() - this.sentAt >= REPEAT_MS) this.transmit();
+    if (first || ends || this.clock.now() - this.sentAt >= REPEAT_MS) this.transmit();
   }
 
   /** The stick is let go: exactly one zero, now. */
   release() {
     if (!this.held) return;
     this.drop();
+    this.moving = false;
     this.send(ZERO);
   }
 
@@ -111,14 +117,14 @@ export class Stick {
   }
 
   transmit() {
-    this.sentAt = this.clock.now();
     this.clock.stop(this.timer);
     this.timer = this.clock.start(() => this.repeat(), REPEAT_MS);
-    this.send(this.value);
+    this.repeat();
   }
 
   repeat() {
     this.sentAt = this.clock.now();
+    this.moving = !isZero(this.value);
     this.send(this.value);
   }
 }

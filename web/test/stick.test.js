@@ -122,6 +122,21 @@ test('a stick that is moved back to the centre stops at once too', () => {
   assert.equal(sent.length, 3, 'it is still held: the zero repeats');
 });
 
+test('a stick that trembles around its centre keeps to the pace', () => {
+  const { clock, sent, stick } = setUp();
+  for (let i = 0; i < 200; i++) {
+    stick.hold(i % 2 === 0 ? { x: 0.1, y: 0 } : { x: 0, y: 0 });
+    clock.pass(3);
+  }
+  for (let i = 1; i < sent.length; i++) {
+    assert.ok(sent[i].t - sent[i - 1].t >= REPEAT_MS || (sent[i].x === 0 && sent[i - 1].x !== 0), 'only an end comes sooner');
+  }
+  assert.ok(sent.length <= 2 * 600 / REPEAT_MS + 2, `${sent.length}`);
+  const { length } = sent;
+  stick.release();
+  assert.deepEqual(sent.slice(length).map(({ x }) => x), [0]);
+});
+
 test('a stick that lost its connection sends nothing more', () => {
   const { clock, sent, stick } = setUp();
   stick.hold({ x: 1, y: 0 });
