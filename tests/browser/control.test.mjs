@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
 import {
-  choose, closePage, eventually, grab, launch, monotonic, moves, openPage, parts, reads, rests, startStack,
+  choose, closePage, eventually, grab, launch, monotonic, moves, openPage, parts, reads, rests, roundTrip, startStack,
 } from './harness.mjs';
 
 const MS = 1e6; // ns
@@ -67,6 +67,7 @@ test('take, refuse, take from its holder, release', async () => {
   assert.equal(await second.locator('#drive-readout').textContent(), `${holder} has control`);
   await grab(second, two.drive, 0, -0.6);
   await second.mouse.up();
+  await roundTrip(second);
   assert.deepEqual(movesOf(second, 0), []);
 
   // Asking is refused, the second press takes; the motion of the first page ends.
@@ -84,12 +85,12 @@ test('take, refuse, take from its holder, release', async () => {
   await reads(one.control, /^guest-[0-9a-f]{6} has control$/);
   await eventually('its stick is let go', 1000, async () => (await one.drive.getAttribute('data-held')) === 'false');
   assert.equal(await one.drive.getAttribute('aria-disabled'), 'true');
-  const last = movesOf(first, begin).at(-1);
-  assert.deepEqual([last.x, last.y], [0, 0]);
+  await eventually('its last word is a zero', 1000, () => movesOf(first, begin).at(-1)?.y === 0);
   await first.mouse.up();
   const lost = monotonic();
   await grab(first, one.drive, 0, 0.6);
   await first.mouse.up();
+  await roundTrip(first);
   assert.deepEqual(movesOf(first, lost), []);
 
   begin = monotonic();
@@ -97,6 +98,9 @@ test('take, refuse, take from its holder, release', async () => {
   await robot1.first('drive', begin, moves);
   await second.mouse.up();
   await robot1.first('drive', begin, rests);
+  await two.release.dispatchEvent('click', { detail: 2 }); // of a double click on what was there before
+  await roundTrip(second);
+  assert.equal(await two.control.textContent(), 'You have control');
   await two.release.click();
   for (const page of [one, two]) await reads(page.control, /^Nobody has control$/);
   await closePage(first);
@@ -110,8 +114,11 @@ test('control lasts while its page is there, without a motion, and ends with it'
   const begin = monotonic();
   await eventually('several leases', 7000, () => monotonic() - begin > 5000 * MS);
   assert.match(await parts(first).control.textContent(), /^You have control$/);
-  const pings = first.sent.filter((m) => m.type === 'ping' && m.t_ns > begin + 1000 * MS && m.t_ns < begin + 4000 * MS);
-  assert.ok(pings.length >= 5 && pings.length <= 7, `${pings.length} pings in 3 s`);
+  // Every 500 ms. A busy machine delays some: none by as much as a lease, and most by little.
+  const pings = first.sent.filter((m) => m.type === 'ping' && m.t_ns > begin).map((m) => m.t_ns / MS);
+  const gaps = pings.slice(1).map((at, i) => at - pings[i]).sort((a, b) => a - b);
+  const median = gaps[gaps.length >> 1];
+  assert.ok(median > 300 && median < 800 && gaps.at(-1) < 1800, `${gaps.map(Math.round)} ms between pings`);
   await closePage(first);
   await reads(parts(second).control, /^Nobody has control$/, 3000);
   await take(second);

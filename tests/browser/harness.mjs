@@ -145,13 +145,15 @@ export const parts = (page) => ({
 
 /**
  * A page in a context of its own. `page.faults` collects errors, violations of the content security
- * policy and requests to other hosts; `page.sent` the WebSocket frames it sent, with their time.
+ * policy and requests to other hosts; `page.sent` the WebSocket frames it sent, with their time, `page.pongs` the ids
+ * of the pings that were answered.
  */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
   page.faults = [];
   page.sent = [];
+  page.pongs = new Set();
   page.on('pageerror', (error) => page.faults.push(`error: ${error.message}`));
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) page.faults.push(`console: ${message.text()}`);
@@ -163,6 +165,9 @@ export async function openPage(browser, url, options = {}) {
   });
   page.on('websocket', (socket) => {
     socket.on('framesent', ({ payload }) => page.sent.push({ t_ns: monotonic(), ...JSON.parse(payload) }));
+    socket.on('framereceived', ({ payload }) => {
+      if (payload.startsWith('{"type":"pong"')) page.pongs.add(JSON.parse(payload).id);
+    });
   });
   await page.addInitScript(() => {
     window.violations = [];
@@ -178,6 +183,13 @@ export async function openPage(browser, url, options = {}) {
 export const connected = (page, ms = 5000) =>
   eventually('the page is connected', ms, async () =>
     (await page.getByTestId('connection').getAttribute('data-state')) === 'connected');
+
+/** Waits for an answer to something that the page sends from now on: what it did before has been seen by then. */
+export function roundTrip(page) {
+  const since = monotonic();
+  return eventually('a ping from now on is answered', 5000, () =>
+    page.sent.some((m) => m.type === 'ping' && m.t_ns > since && page.pongs.has(m.id)));
+}
 
 /** Ends a page's life, and fails for whatever it did wrong in it. */
 export async function closePage(page) {

@@ -1,7 +1,7 @@
 // Wires the parts: frames from the socket go into the store and the ledger, the views draw them,
 // and what the user does goes out as commands.
 
-import { byId } from './dom.js';
+import { byId, onPress } from './dom.js';
 import { createGamepad } from './gamepad.js';
 import { Heartbeats } from './heartbeats.js';
 import { Ledger } from './ledger.js';
@@ -103,7 +103,7 @@ function takeControl() {
 
 function releaseControl() {
   releaseAll();
-  for (const id of controlView(store.state).mine) send(letGo(id));
+  for (const id of controlView(store.state).mine.slice(0, TAKE_MAX)) send(letGo(id));
 }
 
 createStop(byId('stop', HTMLElement), stop);
@@ -112,9 +112,9 @@ const buttons = {
   take: byId('take', HTMLButtonElement),
   release: byId('release', HTMLButtonElement),
 };
-buttons.rearm.addEventListener('click', rearm);
-buttons.take.addEventListener('click', takeControl);
-buttons.release.addEventListener('click', releaseControl);
+onPress(buttons.rearm, rearm);
+onPress(buttons.take, takeControl);
+onPress(buttons.release, releaseControl);
 createGamepad({
   drive: drive.axis, camera: camera.axis, release: releaseAll, stop, wanted: () => !controller.hidden,
 });
@@ -219,7 +219,7 @@ function draw() {
   requestAnimationFrame(() => {
     frameWanted = false;
     const now = performance.now();
-    drawStatus(store.state, socket.liveness.roundTrip);
+    drawStatus(store.state, socket.liveness.roundTrip(now));
     drawSafety(store.state, now, guard.armed(now));
     drawSelector(store.state);
     drawMetrics(store.state, now);

@@ -29,6 +29,22 @@ export function setData(node, name, value) {
   else if (node.dataset[name] !== value) node.dataset[name] = value;
 }
 
+/**
+ * Some browsers hand no keys to anybody while what has the focus is disabled, and Escape must always stop.
+ * @param {HTMLButtonElement | HTMLInputElement} control @param {boolean} disabled
+ */
+export function setDisabled(control, disabled) {
+  if (disabled && !control.disabled && control === document.activeElement) control.blur();
+  control.disabled = disabled;
+}
+
+/** A double click is one press: the second could do what the first made the button mean. @param {HTMLElement} button @param {() => void} act */
+export function onPress(button, act) {
+  button.addEventListener('click', (event) => {
+    if (event.detail <= 1) act();
+  });
+}
+
 /** Times for people: "0.4 s", "12 s", "3 min", "2 h". @param {number} ms */
 export function duration(ms) {
   const s = Math.max(0, ms) / 1000;

@@ -6,6 +6,7 @@ export const HOLDER_PING_MS = 500; // while in control: a sign of life that keep
 export const SILENCE_MS = 3000; // without a word: the relay counts as gone
 export const TICK_MS = 250;
 const ANSWER_MS = 1500; // an unanswered ping is at least this old by then
+const PINGS_MAX = 16;
 const LATE_MS = 2000; // hidden pages tick once a second; a tick this late: the browser held the page up, and answers may be waiting behind it
 
 export class Liveness {
@@ -16,8 +17,10 @@ export class Liveness {
     /** @type {number | null} when the oldest ping was sent that nothing has been heard since */
     this.waitsSince = null;
     this.serial = 0;
-    /** @type {number | null} ms from the newest answered ping to its pong */
-    this.roundTrip = null;
+    /** @type {Map<string, number>} when each unanswered ping was sent, oldest first */
+    this.pings = new Map();
+    /** @type {number | null} ms from the ping that was answered last to its pong */
+    this.answered = null;
   }
 
   /** A new connection, which has just spoken. @param {number} now */
@@ -25,7 +28,8 @@ export class Liveness {
     this.heardAt = this.tickedAt = now;
     this.pingedAt = now - PING_MS;
     this.waitsSince = null;
-    this.roundTrip = null;
+    this.pings.clear();
+    this.answered = null;
   }
 
   /** Anything arrived. @param {number} now */
@@ -36,7 +40,19 @@ export class Liveness {
 
   /** @param {string} id @param {number} now */
   pong(id, now) {
-    if (id === this.pingId()) this.roundTrip = now - this.pingedAt;
+    const at = this.pings.get(id);
+    if (at === undefined) return;
+    this.answered = now - at;
+    for (const ping of this.pings.keys()) {
+      this.pings.delete(ping);
+      if (ping === id) return; // answers come in order
+    }
+  }
+
+  /** @param {number} now @returns {number | null} ms; never less than an unanswered ping waits already */
+  roundTrip(now) {
+    const [oldest = now] = this.pings.values();
+    return this.answered === null ? null : Math.max(this.answered, now - oldest);
   }
 
   pingId() {
@@ -59,6 +75,7 @@ export class Liveness {
     this.pingedAt = now;
     this.waitsSince ??= now;
     this.serial++;
+    if (this.pings.size < PINGS_MAX) this.pings.set(this.pingId(), now);
     return 'ping';
   }
 }

@@ -1,6 +1,6 @@
 // The bar that is always in sight: Stop, what is stopped, Re-arm, and who has control.
 
-import { clockTime, element, setData, setText } from './dom.js';
+import { clockTime, element, setData, setDisabled, setText } from './dom.js';
 import { controlView, stopView } from './safety.js';
 
 /** @typedef {import('./store.js').State} State */
@@ -25,6 +25,15 @@ export function createStop(button, stop) {
     touched = false;
     if (!done) stop();
   });
+  // Nor is the key's leaving waited for; without these the browser makes clicks of them.
+  button.addEventListener('keydown', (event) => {
+    if (event.key !== ' ' && event.key !== 'Enter') return;
+    event.preventDefault();
+    if (!event.repeat) stop();
+  });
+  button.addEventListener('keyup', (event) => {
+    if (event.key === ' ') event.preventDefault();
+  });
   window.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || event.repeat || event.isComposing || isWriting(event.target)) return;
     stop();
@@ -38,6 +47,10 @@ export function createStop(button, stop) {
  */
 export function createSafetyBar({ bar, lines, notice, rearm, control, take, release }) {
   let drawn = '';
+  // What takes the focus is scrolled to below the bar, however high that is.
+  new ResizeObserver(() => {
+    document.documentElement.style.scrollPaddingTop = `${bar.offsetHeight + 8}px`;
+  }).observe(bar);
   return (state, now, armed) => {
     const stops = stopView(state, now, clockTime);
     setData(bar, 'state', stops.kind);
@@ -53,9 +66,8 @@ export function createSafetyBar({ bar, lines, notice, rearm, control, take, rele
         return line;
       }));
     }
-    rearm.disabled = !stops.canRearm;
+    setDisabled(rearm, !stops.canRearm);
     setText(notice, state.notice?.text ?? '');
-    notice.hidden = state.notice === null;
 
     const held = controlView(state);
     setData(control, 'mode', held.shown ? 'exclusive' : 'shared');
@@ -63,7 +75,7 @@ export function createSafetyBar({ bar, lines, notice, rearm, control, take, rele
     const prompt = armed && held.others.length > 0 ? '. Press Take control again to take it from them' : '';
     setText(control, connected ? `${held.text}${prompt}` : '');
     const focused = document.activeElement;
-    take.disabled = !connected || held.wanted.length === 0;
+    setDisabled(take, !connected || held.wanted.length === 0);
     take.hidden = !held.shown || (held.mine.length > 0 && held.wanted.length === 0);
     release.hidden = held.mine.length === 0;
     // The one takes the other's place, for the keyboard as well.

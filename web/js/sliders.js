@@ -1,6 +1,6 @@
 // A slider that sends a setting while it moves: at most ten times a second, its last value always.
 
-import { setText } from './dom.js';
+import { setDisabled, setText } from './dom.js';
 import { Throttle } from './throttle.js';
 
 const INTERVAL_MS = 100;
@@ -33,7 +33,7 @@ export function createSlider(input, output, send) {
     /** @param {string} reason why nothing can be set, '' where it can; then nothing is sent later either */
     block(reason) {
       if (reason !== '') throttle.cancel();
-      input.disabled = reason !== '';
+      setDisabled(input, reason !== '');
       input.title = reason;
     },
   };

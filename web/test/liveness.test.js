@@ -25,7 +25,7 @@ test('a relay that answers is asked every second, twice as often while in contro
   const live = new Liveness();
   live.begin(0);
   const { pings, dead } = run(live, 0, 10_000);
-  assert.deepEqual([pings.length, dead, live.roundTrip], [11, null, 5]);
+  assert.deepEqual([pings.length, dead, live.roundTrip(10_005)], [11, null, 5]);
   assert.equal(run(live, 10_250, 20_250, Infinity, HOLDER_PING_MS).pings.length, 20);
 });
 
@@ -68,15 +68,28 @@ test('a page that was held up asks again before it gives up', () => {
   assert.equal(live.tick(61_500, PING_MS), 'dead');
 });
 
-test('an answer to an older ping is no round trip', () => {
+test('the round trip is that of the ping which is answered, and not less than the oldest unanswered one waits', () => {
   const live = new Liveness();
   live.begin(0);
-  live.tick(0, PING_MS);
-  const old = live.pingId();
-  live.heard(900);
-  for (let now = TICK_MS; now <= 1000; now += TICK_MS) live.tick(now, PING_MS);
-  live.pong(old, 1001);
-  assert.equal(live.roundTrip, null);
+  assert.equal(live.roundTrip(0), null);
+  const ids = [];
+  for (let now = 0; now <= 3000; now += TICK_MS) {
+    live.heard(now);
+    if (live.tick(now, PING_MS) === 'ping') ids.push(live.pingId());
+  }
+  assert.equal(ids.length, 4);
+  live.pong(ids[0], 3001);
+  assert.equal(live.roundTrip(3001), 3001);
+  live.pong(ids[2], 3002);
+  assert.equal(live.roundTrip(3002), 1002);
+  live.pong(ids[1], 3003);
+  assert.equal(live.roundTrip(3010), 1002, 'the older ones were answered as well');
+  live.pong(ids[3], 3010);
+  assert.deepEqual([live.roundTrip(3010), live.roundTrip(9000)], [10, 10]);
+  live.tick(9000, PING_MS);
+  assert.deepEqual([live.roundTrip(9005), live.roundTrip(9700)], [10, 700]);
+  live.begin(9800);
+  assert.equal(live.roundTrip(9900), null, 'another connection');
 });
 
 test('a command carries the newest heartbeat of its robot, as long as they flow', () => {
