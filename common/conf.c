@@ -380,6 +380,9 @@ static void check_together(struct loader *l)
         fault(l, "[wsd] hangup_s = %d: must be more than ping_s (%d)", w->hangup_s, w->ping_s);
     if (w->telemetry_bytes > w->video_bytes)
         fault(l, "[wsd] video_bytes = %d: must be at least telemetry_bytes (%d)", w->video_bytes, w->telemetry_bytes);
+    const struct conf_robot *r = &l->conf->robot;
+    if (r->fresh_ms <= r->heartbeat_ms)
+        fault(l, "[robot] fresh_ms = %d: must be more than heartbeat_ms (%d)", r->fresh_ms, r->heartbeat_ms);
 }
 
 static enum conf_result load_all(struct loader *l)

@@ -42,6 +42,8 @@ struct conf {
         int max_connections;           /* 0: 90 % of the file descriptor limit */
         int website_rate;              /* messages per second; 0: no limit */
         int website_burst;             /* messages */
+        int stop_rate;                 /* stops per second, beside the others; 0: no limit */
+        int stop_burst;                /* stops */
         int robot_rate;                /* messages per second; 0: no limit */
         int robot_burst;               /* messages */
         int ping_s;                    /* s between pings */

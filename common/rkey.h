@@ -26,7 +26,8 @@
  *   tr:held          set      device ids that somebody has control of
  *   tr:cmds:ID       stream   every command to a robot; id = when Redis decided; field "d" = JSON members
  *                             "seq", "by", "relay", "received_ms" (Redis' clock), "outcome" (sent, expired,
- *                             stopped, not_in_control, no_robot), "epoch" where there is one, "command" (the JSON)
+ *                             stopped, not_in_control, no_robot), "epoch" where there is one, "cause" where a relay
+ *                             sent it in somebody's name (deadman, grant), "command" (the JSON)
  *   tr:outs:ID       stream   what became of them; "d" = "seq", "outcome" (applied, rejected, expired), "reason"
  *   tr:events        stream   "d" = "kind" (connected, disconnected, status, stop, rearm, confirmed, control),
  *                             "device_id" and what belongs to the kind

@@ -174,6 +174,7 @@ void audit_put_command(struct buf *out, struct item_clock *clock, const char *de
     buf_u64(out, c.seq);
     put_member(out, "by", text, len, "by", true);
     put_member(out, "relay", text, len, "relay", true);
+    put_member(out, "cause", text, len, "cause", false);
     put_member(out, "type", message, message_len, "type", true);
     put_member(out, "command_id", message, message_len, "id", false);
     for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++)

@@ -130,7 +130,7 @@ int bus_publish(struct bus *b, enum bus_kind kind, const char *device_id, const 
 struct bus_command {
     const char *device_id; /* NULL: every robot that is online, or of those the ones the sender has control of */
     enum msg_type type;
-    int ttl_ms;
+    int ttl_ms;       /* 0: none */
     bool zero;        /* a motion that stops */
     bool deadman;     /* the relay's own zero: only where the sender's motion was the robot's last */
     uint64_t number;  /* of the website, for the receipt */
@@ -144,7 +144,9 @@ enum bus_sent {
     BUS_SENT_EXPIRED,
     BUS_SENT_STOPPED,        /* every robot that it could have gone to is stopped */
     BUS_SENT_NOT_IN_CONTROL, /* likewise, somebody else or nobody has control */
-    BUS_SENT_UNKNOWN         /* the bus was lost first */
+    BUS_SENT_NOBODY,         /* stop, re-arm: no such robot is known */
+    BUS_SENT_UNLATCHED,      /* stop: robots were told, but the store does not take it */
+    BUS_SENT_UNKNOWN         /* the bus was lost first, or the store refused */
 };
 /* token: as passed to bus_command; its owner frees it here. */
 typedef void bus_command_cb(void *ctx, void *owner, void *token, enum bus_sent result, int robots);
@@ -173,11 +175,18 @@ int64_t bus_stop_seq(struct bus *b);
  */
 int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t seq, const char *by);
 
-enum bus_control_op { BUS_CONTROL_ACQUIRE, BUS_CONTROL_TAKE, BUS_CONTROL_RENEW, BUS_CONTROL_RELEASE };
+enum bus_control_op {
+    BUS_CONTROL_ACQUIRE,
+    BUS_CONTROL_TAKE,
+    BUS_CONTROL_RENEW,
+    BUS_CONTROL_RELEASE,
+    BUS_CONTROL_EXPIRE /* a release that its holder has not asked for */
+};
 enum bus_control_result {
     BUS_CONTROL_GRANTED, /* or renewed, or released */
     BUS_CONTROL_REFUSED, /* somebody else has it: `holder`; "": no such robot was ever here */
-    BUS_CONTROL_LOST     /* renew, release: it was not the sender's any more; acquire: the bus was lost */
+    BUS_CONTROL_LOST,    /* renew, release: it was not the sender's any more */
+    BUS_CONTROL_UNKNOWN  /* the bus was lost first, or the store refused */
 };
 /* holder: a name, "" for nobody. */
 typedef void bus_control_cb(void *ctx, void *owner, void *token, enum bus_control_result result, int64_t epoch,

@@ -139,7 +139,7 @@ static int send_script(struct bus_link *l, enum bus_script script, const struct 
 }
 
 /* What probes and signs of life need is left free, or a busy relay would take itself for cut off. */
-static bool room(const struct bus_link *l)
+bool bus_link_room(const struct bus_link *l)
 {
     return l->count < REQUESTS_MAX - RESERVED_REQUESTS && rconn_buffered(l->cmd) < RCONN_BUFFER_MAX - RESERVED_BYTES;
 }
@@ -147,14 +147,13 @@ static bool room(const struct bus_link *l)
 int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc, bus_answer *answer,
                   struct bus_request r)
 {
-    return l->state == UP && room(l) ? send_request(l, argv, argc, answer, r) : -1;
+    return l->state == UP && bus_link_room(l) ? send_request(l, argv, argc, answer, r) : -1;
 }
 
 int bus_link_script(struct bus_link *l, enum bus_script script, const struct rconn_arg *args, size_t n,
                     bus_answer *answer, struct bus_request r)
 {
-    bool peers = script == BUS_SCRIPT_COMMAND || script == BUS_SCRIPT_CONTROL || script == BUS_SCRIPT_REPORT;
-    return l->state == UP && (!peers || room(l)) ? send_script(l, script, args, n, answer, r) : -1;
+    return l->state == UP ? send_script(l, script, args, n, answer, r) : -1;
 }
 
 int bus_link_subscribe(struct bus_link *l, const char *verb, const char *channel)

@@ -68,9 +68,12 @@ int64_t bus_link_clock_ms(const struct bus_link *l);
 #define BUS_ARG(text)     ((struct rconn_arg){(text), strlen(text)})
 #define BUS_ARGN(text, n) ((struct rconn_arg){(text), (n)})
 
+/* Whether there is room for what peers ask for as often as they like. The rest is for probes, signs of life, and
+ * scripts that nobody may hold up; bus_link_call looks by itself. */
+bool bus_link_room(const struct bus_link *l);
+
 /* A script gets what all of them take (prelude.lua) and then `args`, at most BUS_ARGS_MAX. answer may be NULL: fire
- * and forget. -1: not up, or too much is under way (scripts have some more room, but for those that peers ask for
- * as often as they like); no answer follows. */
+ * and forget. -1: not up, or too much is under way; no answer follows. */
 #define BUS_ARGS_MAX 12
 int bus_link_call(struct bus_link *l, const struct rconn_arg *argv, size_t argc, bus_answer *answer,
                   struct bus_request r);

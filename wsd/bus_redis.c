@@ -85,14 +85,13 @@ static void on_attached(void *ctx, const struct bus_request *r, const redisReply
 static void on_joined(void *ctx, const char *device_id, uint64_t had, void *owner, bus_attach_cb *cb)
 {
     struct bus *b = ctx;
-    char had_text[24], most[24], stamp[CLOCK_RFC3339_US_LEN + 1];
+    char had_text[24], most[24];
     snprintf(had_text, sizeof(had_text), "%" PRIu64, had);
     snprintf(most, sizeof(most), "%d", b->conf->wsd.max_devices);
-    clock_format_us(stamp, clock_wall_us());
-    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(had_text), BUS_ARG(most), BUS_ARG(stamp)};
+    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(had_text), BUS_ARG(most)};
     char *copy = strdup(device_id);
     struct bus_request r = request(owner, copy, (void (*)(void))cb);
-    if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 4, on_attached, r) == 0)
+    if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 3, on_attached, r) == 0)
         return;
     free(copy);
     cb(b->ctx, owner, BUS_ATTACH_FAILED, 0);
@@ -318,7 +317,7 @@ static struct author author(const struct bus *b, uint64_t number, const char *by
     bus_wire_sender(a.sender, bus_link_instance(b->link), number);
     bus_wire_tail(a.tail, a.sender, clock_mono_ms(), id);
     snprintf(a.received, sizeof(a.received), "%" PRId64, now);
-    snprintf(a.deadline, sizeof(a.deadline), "%" PRId64, now + ttl_ms);
+    snprintf(a.deadline, sizeof(a.deadline), "%" PRId64, ttl_ms > 0 ? now + ttl_ms : 0);
     return a;
 }
 
@@ -338,9 +337,11 @@ static void on_sent(void *ctx, const struct bus_request *r, const redisReply *re
 
 int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *token, bus_command_cb *cb)
 {
-    struct author a = author(b, c->number, c->by, c->id, c->ttl_ms);
     char flags[4] = "";
     size_t n = 0;
+    if (!c->deadman && !bus_link_room(b->link))
+        return -1;
+    struct author a = author(b, c->number, c->by, c->id, c->ttl_ms);
     if (b->conf->wsd.control == CONF_EXCLUSIVE)
         flags[n++] = 'x';
     if (c->zero)
@@ -381,20 +382,20 @@ int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, 
 
 int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t seq, const char *by)
 {
-    char name[MSG_NAME_MAX + 1], seq_text[24], stamp[CLOCK_RFC3339_US_LEN + 1];
+    char name[MSG_NAME_MAX + 1], seq_text[24];
+    if (!bus_link_room(b->link))
+        return -1;
     bus_wire_name(name, by);
     snprintf(seq_text, sizeof(seq_text), "%" PRId64, seq < 0 ? -1 : seq);
-    clock_format_us(stamp, clock_wall_us());
-    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(stopped ? "1" : "0"), BUS_ARG(seq_text), BUS_ARG(name),
-                               BUS_ARG(stamp)};
-    return bus_link_script(b->link, BUS_SCRIPT_REPORT, args, 5, NULL, NOBODY);
+    struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(stopped ? "1" : "0"), BUS_ARG(seq_text), BUS_ARG(name)};
+    return bus_link_script(b->link, BUS_SCRIPT_REPORT, args, 4, NULL, NOBODY);
 }
 
 /* {enum bus_control_result, epoch, holder} */
 static void on_controlled(void *ctx, const struct bus_request *r, const redisReply *reply)
 {
     struct bus *b = ctx;
-    enum bus_control_result result = BUS_CONTROL_LOST;
+    enum bus_control_result result = BUS_CONTROL_UNKNOWN;
     const char *holder = "";
     int64_t epoch = 0;
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
@@ -415,7 +416,9 @@ static void put_zero(struct jsonw *w, char *buf, size_t cap, enum msg_type type)
 int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, uint64_t number, const char *by,
                 void *owner, void *token, bus_control_cb *cb)
 {
-    static const char *const names[] = {"acquire", "take", "renew", "release"};
+    static const char *const names[] = {"acquire", "take", "renew", "release", "expire"};
+    if (!bus_link_room(b->link))
+        return -1;
     struct author a = author(b, number, by, NULL, b->conf->wsd.move_ttl_ms);
     char drive[160], camera[160], lease[16];
     struct jsonw d, c;
@@ -529,8 +532,9 @@ static void on_up(void *ctx)
     if (b->upstream)
         bus_link_subscribe(b->link, "PSUBSCRIBE", RCHAN_UPSTREAM_PATTERN);
     bus_request_snapshot(b);
-    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, NOBODY);
     b->handlers->state(b->ctx, true);
+    /* Behind the stops that could not be latched before: they are in it. */
+    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, NOBODY);
 }
 
 static void on_down(void *ctx)

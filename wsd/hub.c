@@ -102,9 +102,11 @@ static void tell_listed(void *ctx, const char *device_id, enum presence_change c
 /* The list of who is online may be longer than a queue: a part now, the next when that has been sent. */
 void hub_drained(struct hub *h, struct session *s)
 {
-    if (s->from != MSG_FROM_WEBSITE || !presence_synced(h->presence) || h->told != NULL)
+    if (s->robot != NULL)
+        receipts_sent(&s->robot->waiting);
+    if (s->from != MSG_FROM_WEBSITE || h->told != NULL)
         return;
-    if (s->listed_to == PRESENCE_ALL) {
+    if (s->listed_to == PRESENCE_ALL || !presence_synced(h->presence)) {
         hub_list_states(h, s);
         return;
     }
@@ -275,7 +277,9 @@ void hub_tick(struct hub *h)
         return;
     if (!presence_synced(h->presence))
         bus_request_snapshot(h->bus);
+    hub_latch_pending(h);
     HASH_ITER (hh, h->robots, r, next) {
+        hub_reconcile(h, r);
         if (!r->entered && !r->attaching)
             attach(h, r);
     }
@@ -301,12 +305,11 @@ static void on_state(void *ctx, bool up)
     struct hub *h = ctx;
     if (up) {
         hub_latch_pending(h);
-        for (const struct robot *r = h->robots; r != NULL; r = r->hh.next)
-            hub_report(h, r);
         attach_all(h);
     } else {
         h->metrics->redis_lost_total++;
         presence_lost(h->presence);
+        hub_rest(h);
         for (struct robot *r = h->robots; r != NULL; r = r->hh.next)
             greet_robot(h, r); /* who waits for a number need not wait for Redis */
     }
@@ -355,34 +358,33 @@ static int watch_from_start(struct hub *h, struct session *s, const char *list)
     }
     if (n == 0)
         return 0;
+    h->wanted_ms = 0; /* their heartbeats are asked for at once */
     return hub_operator(h, s) != NULL ? operator_watch(s->op, pointers, n) : -1;
 }
 
-static void open_website(struct hub *h, struct session *s)
+static int open_website(struct hub *h, struct session *s, const char *watch)
 {
     char buf[SMALL_TEXT];
     struct jsonw w;
     DL_APPEND(h->websites, s);
     if (h->n_websites++ == 0)
         bus_listen_upstream(h->bus, true);
+    if (watch_from_start(h, s, watch) != 0)
+        return -1;
     jsonw_init(&w, buf, sizeof(buf));
     msg_put_website_greeting(&w);
     hub_send_text(h, s, &w);
     hub_drained(h, s);
     if (!bus_up(h->bus))
         hub_send_relay_status(h, s, false);
+    return 0;
 }
 
 int hub_opened(struct hub *h, struct session *s, const char *device_id, const char *watch)
 {
     h->metrics->connections_total++;
     s->from = device_id ? MSG_FROM_ROBOT : MSG_FROM_WEBSITE;
-    if (device_id != NULL)
-        return open_robot(h, s, device_id);
-    if (watch_from_start(h, s, watch) != 0)
-        return -1;
-    open_website(h, s);
-    return 0;
+    return device_id != NULL ? open_robot(h, s, device_id) : open_website(h, s, watch);
 }
 
 void hub_closed(struct hub *h, struct session *s)
@@ -408,6 +410,7 @@ void hub_leave(struct hub *h)
 {
     struct session *s;
     h->leaving = true;
+    hub_rest(h);
     for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
         bus_detach(h->bus, r->id, r->conn);
         r->conn = 0;

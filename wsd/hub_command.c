@@ -35,6 +35,19 @@ struct operator* hub_operator(struct hub *h, struct session *s)
     return op;
 }
 
+/* Without the bus only robots here can be told: what this website drives comes to rest, be it too old to do so by
+ * itself. */
+static void zero_here(struct hub *h, const struct operator* op, const char *device_id, enum msg_type type)
+{
+    for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
+        uint64_t *driver = &r->driver[type == MSG_CAMERA_MOVE];
+        if (*driver != op->number || (device_id != NULL && strcmp(r->id, device_id) != 0))
+            continue;
+        *driver = 0;
+        hub_zero(h, r, type);
+    }
+}
+
 /* --- commands ------------------------------------------------------------------------------ */
 
 /* What an ack or error needs once the bus has answered. */
@@ -81,7 +94,7 @@ static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent r
         [BUS_SENT_STOPPED] = {MSG_STOPPED, "the robot is stopped; re-arm it first"},
         [BUS_SENT_NOT_IN_CONTROL] = {MSG_NOT_IN_CONTROL, "take control of the robot first"},
         [BUS_SENT_UNKNOWN] = {MSG_EXPIRED,
-                              "Redis was lost before it answered; the command is dropped when it is too old"},
+                              "Redis did not answer, or refused; what it may still do is dropped when it is too old"},
     };
     struct hub *h = ctx;
     struct session *s = owner;
@@ -93,6 +106,8 @@ static void on_command_sent(void *ctx, void *owner, void *token, enum bus_sent r
         h->metrics->commands_refused_total++;
     else if (robots == 0)
         h->metrics->commands_no_robot_total++;
+    if (s != NULL && msg_is_move(c->kind) && result != BUS_SENT) /* what moves by an earlier one must not go on */
+        motions_owe(&s->op->motions, c->addressed ? c->device_id : NULL, c->kind);
     if (s != NULL && c->id[0] != '\0' && result != BUS_SENT_UNKNOWN && (!sent || robots == 0))
         dedupe_forget(&s->op->sent, c->id);
     if (s == NULL) {
@@ -153,6 +168,10 @@ void hub_forward(struct hub *h, struct session *s, const struct msg *m)
         return;
     if (m->id != NULL)
         dedupe_forget(&op->sent, m->id);
+    if (msg_is_move(m->type)) {
+        motions_owe(&op->motions, m->device_id, m->type);
+        zero_here(h, op, m->device_id, m->type);
+    }
     hub_send_error(h, s, MSG_NO_ROBOT,
                    bus_up(h->bus) ? "this relay has too much under way; the command was not sent"
                                   : "this relay has lost Redis; the command was not sent",
@@ -198,7 +217,6 @@ static void send_zero(struct hub *h, const struct operator* op, const struct mot
     msg_put_command(&w, &zero, clock_wall_us());
     struct bus_command command = {.device_id = motion->device_id[0] ? motion->device_id : NULL,
                                   .type = motion->type,
-                                  .ttl_ms = relay_command_ttl(&h->conf->wsd, &zero),
                                   .zero = true,
                                   .deadman = true,
                                   .by = op->name,
@@ -206,12 +224,8 @@ static void send_zero(struct hub *h, const struct operator* op, const struct mot
                                   .len = w.len,
                                   .number = op->number};
     log_info("deadman", log_str("device_id", motion->device_id), log_str("by", op->name), log_str("why", why));
-    if (bus_send(h->bus, &command, NULL, NULL, on_zero_sent) == 0)
-        return;
-    for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
-        if (r->driver == op->number && (command.device_id == NULL || strcmp(r->id, command.device_id) == 0))
-            hub_zero(h, r, motion->type);
-    }
+    if (bus_send(h->bus, &command, NULL, NULL, on_zero_sent) != 0)
+        zero_here(h, op, command.device_id, motion->type);
 }
 
 void hub_end_operator(struct hub *h, struct session *s)
@@ -222,17 +236,38 @@ void hub_end_operator(struct hub *h, struct session *s)
         return;
     while (motions_take(&op->motions, INT64_MAX, &motion))
         send_zero(h, op, &motion, "its website has gone");
-    hub_release_all(h, op);
+    hub_end_control(h, op);
     DL_DELETE(h->operators, op);
     HASH_DEL(h->by_number, op);
     operator_destroy(op);
     s->op = NULL;
 }
 
-static void want_watched(struct hub *h, const struct operator* op)
+struct wanted {
+    const char *device_id;
+    UT_hash_handle hh;
+};
+
+/* The heartbeats of robots elsewhere that websites here watch; each is asked for once. */
+static void want_watched(struct hub *h)
 {
-    for (unsigned i = 0; i < op->n_watched; i++)
-        bus_want(h->bus, op->watched[i]);
+    struct wanted *all = NULL, *one, *next;
+    const struct operator* op;
+    DL_FOREACH (h->operators, op) {
+        for (unsigned i = 0; i < op->n_watched; i++) {
+            const char *id = op->watched[i];
+            HASH_FIND_STR(all, id, one);
+            if (one != NULL || hub_find_robot(h, id) != NULL || (one = calloc(1, sizeof(*one))) == NULL)
+                continue;
+            one->device_id = id;
+            HASH_ADD_KEYPTR(hh, all, one->device_id, strlen(one->device_id), one);
+            bus_want(h->bus, id);
+        }
+    }
+    HASH_ITER (hh, all, one, next) {
+        HASH_DEL(all, one);
+        free(one);
+    }
 }
 
 void hub_watch(struct hub *h)
@@ -245,14 +280,23 @@ void hub_watch(struct hub *h)
         while (motions_take(&op->motions, now - h->conf->wsd.silence_ms, &motion))
             send_zero(h, op, &motion, "its website is silent");
         hub_keep_leases(h, op, now);
-        if (want)
-            want_watched(h, op);
     }
-    if (want)
+    if (want) {
+        want_watched(h);
         h->wanted_ms = now;
+    }
 }
 
 /* --- stop and re-arm ----------------------------------------------------------------------- */
+
+/* What Redis does not know, people have to see all the same. */
+static void show_stop(struct hub *h, const struct robot *r, const char *by)
+{
+    bool confirmed = r->said && r->said_stopped && r->said_seq >= r->stop_seq;
+    struct bus_stop_state state = {r->id, r->stop_seq, true, confirmed, clock_wall_ms(), by};
+    if (r->stopped && r->stop_seq > 0)
+        hub_on_stop_state(h, &state);
+}
 
 /* Robots of this relay hear it before anybody else does. Returns how many. */
 static int tell_robots_here(struct hub *h, const struct operator* op, const struct msg *m, int64_t seq)
@@ -276,10 +320,8 @@ static int tell_robots_here(struct hub *h, const struct operator* op, const stru
         o.device_id = r->id;
         hub_tell_stop(h, r, &o, true);
         told++;
-        if (bus_up(h->bus))
-            continue;
-        struct bus_stop_state state = {r->id, seq, true, false, clock_wall_ms(), op->name};
-        hub_on_stop_state(h, &state);
+        if (!bus_up(h->bus))
+            show_stop(h, r, op->name);
     }
     return told;
 }
@@ -318,20 +360,28 @@ static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent resu
     struct hub *h = ctx;
     struct session *s = owner;
     struct sent_command *c = token;
-    bool lost = result == BUS_SENT_UNKNOWN;
-    if (lost && c->kind == MSG_STOP)
+    bool stop = c->kind == MSG_STOP;
+    if (stop && (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED)) {
         latch_later(h, c->device_id, c->by);
+        for (const struct robot *r = h->robots; r != NULL; r = r->hh.next) {
+            if (!c->addressed || strcmp(r->id, c->device_id) == 0)
+                show_stop(h, r, c->by);
+        }
+    }
     if (robots < c->local)
         robots = c->local;
     if (s == NULL)
         ;
-    else if (!lost || (c->kind == MSG_STOP && c->local > 0))
+    else if (result == BUS_SENT || result == BUS_SENT_UNLATCHED || (stop && c->local > 0))
         ack(h, s, c, robots);
+    else if (result == BUS_SENT_NOBODY)
+        hub_send_error(h, s, MSG_NO_ROBOT, "no such robot is known", c->type, c->id);
+    else if (result == BUS_SENT_EXPIRED)
+        hub_send_error(h, s, MSG_EXPIRED, "the re-arm waited too long and was dropped", c->type, c->id);
     else
         hub_send_error(h, s, MSG_NO_ROBOT,
-                       c->kind == MSG_STOP ? "Redis was lost before it answered; robots of other relays are told when "
-                                             "it is back"
-                                           : "Redis was lost before it answered; look whether the robot is re-armed",
+                       stop ? "Redis did not answer; robots of other relays are told when it does"
+                            : "Redis did not take it; look whether the robot is re-armed",
                        c->type, c->id);
     if (s != NULL)
         stop_acknowledged(h, s->op);
@@ -347,6 +397,12 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
         hub_send_error(h, s, MSG_NO_ROBOT, "out of memory; the command was not sent", m->type_name, m->id);
         return;
     }
+    /* A stop always counts. A re-arm that is repeated may come after a newer stop. */
+    if (!stop && m->id != NULL && dedupe_repeated(&op->sent, m->id, op->said_ms)) {
+        say_duplicate(h, s, m, c->text);
+        free(c);
+        return;
+    }
     int64_t seq = stop ? bus_stop_seq(h->bus) : 0;
     operator_commanded(op, m->device_id, op->said_ms);
     log_warn(stop ? "stop" : "rearm", log_str("device_id", m->device_id ? m->device_id : "all"),
@@ -360,6 +416,8 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
     }
     if (stop)
         latch_later(h, c->device_id, op->name);
+    else if (m->id != NULL)
+        dedupe_forget(&op->sent, m->id);
     if (stop && c->local > 0)
         ack(h, s, c, c->local);
     else
@@ -376,24 +434,23 @@ static void on_pending_latched(void *ctx, void *owner, void *token, enum bus_sen
     struct pending_stop *p = token;
     (void)owner;
     (void)robots;
-    if (result == BUS_SENT_UNKNOWN)
+    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED)
         latch_later(h, p->device_id, p->by);
     free(p);
 }
 
 void hub_latch_pending(struct hub *h)
 {
-    unsigned n = h->n_pending;
-    h->n_pending = 0;
-    for (unsigned i = 0; i < n; i++) {
+    while (h->n_pending > 0) {
         struct pending_stop *p = malloc(sizeof(*p));
-        if (p != NULL) {
-            *p = h->pending[i];
-            struct bus_stop stop = {.device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .by = p->by};
-            if (bus_stop(h->bus, &stop, NULL, p, on_pending_latched) == 0)
-                continue;
+        if (p == NULL)
+            return;
+        *p = h->pending[h->n_pending - 1];
+        struct bus_stop stop = {.device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .by = p->by};
+        if (bus_stop(h->bus, &stop, NULL, p, on_pending_latched) != 0) {
+            free(p);
+            return;
         }
-        free(p);
-        latch_later(h, h->pending[i].device_id, h->pending[i].by);
+        h->n_pending--;
     }
 }

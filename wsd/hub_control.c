@@ -50,10 +50,10 @@ static void on_control(void *ctx, void *owner, void *token, enum bus_control_res
             snprintf(text, sizeof(text), "%s has control of the robot", holder);
         else if (result == BUS_CONTROL_REFUSED)
             snprintf(text, sizeof(text), "no such robot is known");
+        else if (result == BUS_CONTROL_UNKNOWN)
+            snprintf(text, sizeof(text), "Redis did not take it; look who has control");
         else
-            snprintf(text, sizeof(text), "%s",
-                     c->release ? "you do not have control of the robot"
-                                : "Redis was lost before it answered; nobody was given control");
+            snprintf(text, sizeof(text), "you do not have control of the robot");
         hub_send_error(h, s, MSG_NOT_IN_CONTROL, text, c->type, c->id);
     }
     free(c);
@@ -107,20 +107,16 @@ static void on_kept(void *ctx, void *owner, void *token, enum bus_control_result
     (void)ctx;
     (void)epoch;
     (void)holder;
-    if (s != NULL && result != BUS_CONTROL_GRANTED && device_id != NULL)
+    /* Where Redis did not answer, its lease is as it was: the next renewal will tell. */
+    if (s != NULL && result != BUS_CONTROL_GRANTED && result != BUS_CONTROL_UNKNOWN && device_id != NULL)
         drop_lease(s->op, device_id);
     free(device_id);
 }
 
-static void release(struct hub *h, struct operator* op, const char *device_id)
-{
-    bus_control(h->bus, BUS_CONTROL_RELEASE, device_id, op->number, op->name, NULL, NULL, on_kept);
-}
-
-void hub_release_all(struct hub *h, struct operator* op)
+void hub_end_control(struct hub *h, struct operator* op)
 {
     while (op->n_leases > 0) {
-        release(h, op, op->leases[0].device_id);
+        bus_control(h->bus, BUS_CONTROL_EXPIRE, op->leases[0].device_id, op->number, op->name, NULL, NULL, on_kept);
         operator_drop_lease(op, &op->leases[0]);
     }
 }
@@ -131,7 +127,7 @@ void hub_keep_leases(struct hub *h, struct operator* op, int64_t now)
         return;
     if (now - op->said_ms >= h->conf->wsd.control_ms) {
         log_info("control_ended", log_str("by", op->name), log_str("why", "silent"));
-        hub_release_all(h, op);
+        hub_end_control(h, op);
         return;
     }
     for (unsigned i = 0; i < op->n_leases; i++) {

@@ -41,7 +41,9 @@ struct robot {
     char said_by[MSG_NAME_MAX + 1]; /* by whom */
     int64_t hb;                     /* its newest heartbeat, < 0: none yet */
     int64_t wanted_ms;              /* monotonic, when another relay last wanted its heartbeats; 0: never */
-    uint64_t driver;                /* number of the website here whose motion came last; 0: one elsewhere */
+    uint64_t driver[2];             /* by axis: number of the website here whose motion came last; 0: one elsewhere */
+    bool moved;                     /* it was sent a motion since the bus came up */
+    struct limit status_limit;      /* of what is kept in the history */
     struct receipts waiting;        /* orders that it has not answered */
     UT_hash_handle hh;
 };
@@ -104,7 +106,7 @@ void hub_on_receipt(void *ctx, uint64_t number, int64_t t0, const char *json, si
 
 /* hub_control.c */
 void hub_control(struct hub *h, struct session *s, const struct msg *m);
-void hub_release_all(struct hub *h, struct operator* op);
+void hub_end_control(struct hub *h, struct operator* op); /* it goes, or is silent */
 void hub_keep_leases(struct hub *h, struct operator* op, int64_t now);
 
 /* hub_robot.c */
@@ -112,11 +114,13 @@ void hub_on_order(void *ctx, const struct bus_order *o);
 void hub_on_wanted(void *ctx, const char *device_id);
 /* Stop and re-arm. first: before the bus knows. */
 void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bool first);
-void hub_zero(struct hub *h, struct robot *r, enum msg_type type);          /* a zero that does not come from the bus */
-void hub_robot_begin(struct robot *r);                                      /* a new connection */
-void hub_robot_end(struct hub *h, struct robot *r);                         /* it goes: nothing more will be answered */
+void hub_zero(struct hub *h, struct robot *r, enum msg_type type); /* a zero that does not come from the bus */
+void hub_rest(struct hub *h);                                      /* the bus is down: zeros to all that moved */
+void hub_robot_begin(struct robot *r);                             /* a new connection */
+void hub_robot_end(struct hub *h, struct robot *r);                /* it goes: nothing more will be answered */
 void hub_robot_says(struct hub *h, struct session *s, const struct msg *m); /* heartbeat, ack, stop_state */
 void hub_report(struct hub *h, const struct robot *r);                      /* what it said about itself, to the bus */
+void hub_reconcile(struct hub *h, const struct robot *r);                   /* again, where the bus knows otherwise */
 void hub_pass_heartbeat(struct hub *h, const char *device_id, const char *json, size_t len);
 
 /* hub_state.c */
@@ -126,7 +130,8 @@ void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops
                    const struct bus_control_state *controls, size_t n_controls);
 void hub_list_states(struct hub *h, struct session *s); /* some more of who is stopped, to a website */
 void hub_send_control_state(struct hub *h, struct session *s, const char *device_id); /* exclusive mode only */
-bool hub_is_stopped(struct hub *h, const char *device_id);
+/* Whether the bus knows this of the robot, and that the robot itself has said so. */
+bool hub_agrees(struct hub *h, const char *device_id, bool stopped);
 void hub_destroy_states(struct hub *h);
 
 #endif

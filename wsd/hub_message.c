@@ -13,9 +13,9 @@
 
 #define UPDATE_MAX 8192u /* telemetry_update with every metric at its longest */
 
-/* Stops per second, and at once, that one website may send whatever else it sends. */
-#define STOP_RATE  10
-#define STOP_BURST 20
+/* Per second and at once: what is kept of one robot's status in the history of events, which all robots share. */
+#define STATUS_RATE  1
+#define STATUS_BURST 20
 
 /* --- messages of robots -------------------------------------------------------------------- */
 
@@ -111,6 +111,10 @@ static void publish_status(struct hub *h, struct session *s, const struct msg *m
     if (w.overflow || bus_publish(h->bus, BUS_STATUS, s->robot->id, w.buf, w.len) != 0)
         hub_send_error(h, s, MSG_NOT_STORED, "this relay has lost Redis; the status was not passed on", m->type_name,
                        m->id);
+    if (limit_take(&s->robot->status_limit, STATUS_RATE, STATUS_BURST, clock_mono_ms()) != LIMIT_OK) {
+        h->metrics->status_not_kept_total++;
+        return;
+    }
     char members[UPDATE_MAX];
     jsonw_init(&w, members, sizeof(members));
     jsonw_lit(&w, "\"kind\":\"status\"");
@@ -140,14 +144,18 @@ static void publish_video(struct hub *h, struct session *s, const struct msg *m)
 
 /* --- what peers say ------------------------------------------------------------------------ */
 
-/* A stop has a limit of its own, and a zero that ends a motion which was accepted has none. */
+/* A stop has a limit of its own; a zero that ends a motion which was accepted has none, nor has a robot's answer that
+ * somebody waits for. */
 static bool is_exempt(struct hub *h, struct session *s, const struct msg *m)
 {
+    const struct conf_wsd *conf = &h->conf->wsd;
     if (m == NULL)
         return false;
     if (m->type == MSG_STOP)
         return hub_operator(h, s) != NULL &&
-               limit_take(&s->op->stop_limit, STOP_RATE, STOP_BURST, clock_mono_ms()) == LIMIT_OK;
+               limit_take(&s->op->stop_limit, conf->stop_rate, conf->stop_burst, clock_mono_ms()) == LIMIT_OK;
+    if (m->type == MSG_ACK)
+        return s->robot != NULL && receipts_find(&s->robot->waiting, m->seq, m->id) != NULL;
     return s->op != NULL && relay_is_zero_motion(m) && motions_ended_by(&s->op->motions, m->device_id, m->type);
 }
 

@@ -18,11 +18,33 @@ void hub_robot_begin(struct robot *r)
     r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
     r->heard = r->answers = r->stopped = r->told_first = r->said = false;
     r->stop_seq = r->wanted_ms = 0;
-    r->driver = 0;
+    r->driver[0] = r->driver[1] = 0;
+    r->moved = false;
     r->hb = -1;
 }
 
 /* --- what became of commands --------------------------------------------------------------- */
+
+/* To who gave the command no id: only that it will not be done, which the ack before it did not say. */
+static void put_drop(struct jsonw *w, const struct robot *r, enum msg_type type, const char *reason)
+{
+    static const struct {
+        const char *reason;
+        enum msg_code code;
+        const char *text;
+    } drops[] = {{"late", MSG_EXPIRED, "the command waited too long and was dropped"},
+                 {"queue_full", MSG_EXPIRED, "too much is waiting for the robot; the command was dropped"},
+                 {"out_of_memory", MSG_EXPIRED, "the relay is out of memory; the command was dropped"},
+                 {"stopped", MSG_STOPPED, "the robot is stopped; re-arm it first"}};
+    for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++) {
+        struct msg_fault fault = {.code = drops[i].code};
+        if (strcmp(drops[i].reason, reason) != 0)
+            continue;
+        snprintf(fault.text, sizeof(fault.text), "%s: %s", r->id, drops[i].text);
+        snprintf(fault.original_type, sizeof(fault.original_type), "%s", msg_type_name(type));
+        msg_put_error(w, &fault);
+    }
+}
 
 /* The sender hears it, on whichever relay it is. */
 static void tell_sender(struct hub *h, const struct robot *r, const struct receipt *one, enum msg_outcome outcome,
@@ -32,8 +54,11 @@ static void tell_sender(struct hub *h, const struct robot *r, const struct recei
     char buf[SMALL_TEXT];
     struct jsonw w;
     jsonw_init(&w, buf, sizeof(buf));
-    msg_put_receipt(&w, &receipt);
-    if (w.overflow)
+    if (one->id[0] != '\0')
+        msg_put_receipt(&w, &receipt);
+    else
+        put_drop(&w, r, one->type, reason ? reason : "");
+    if (w.overflow || w.len == 0)
         return;
     if (one->origin.instance == NULL)
         hub_on_receipt(h, one->origin.number, one->origin.t0, w.buf, w.len);
@@ -54,6 +79,7 @@ static void settle(struct hub *h, const struct robot *r, int64_t seq, struct rec
 void hub_robot_end(struct hub *h, struct robot *r)
 {
     struct receipt *one;
+    receipts_sent(&r->waiting);
     while ((one = receipts_take_any(&r->waiting)) != NULL) {
         if (r->answers || !r->heard) /* of one that never said a word nobody knows that it does not */
             settle(h, r, one->seq, one, MSG_TOO_OLD, "disconnected");
@@ -79,10 +105,10 @@ void hub_dropped(struct hub *h, struct session *s, uint64_t token, enum outq_dro
 
 static void await_answer(struct hub *h, struct robot *r, const struct bus_order *o)
 {
-    if (o->id_len == 0 || o->origin.number == 0)
+    if (o->origin.number == 0)
         return;
     struct receipt *oldest = receipts_add(&r->waiting, o);
-    if (oldest != NULL && r->answers)
+    if (oldest != NULL && oldest->id[0] != '\0' && r->answers)
         settle(h, r, oldest->seq, oldest, MSG_TOO_OLD, "unanswered");
     else
         free(oldest);
@@ -113,8 +139,9 @@ static void deliver(struct hub *h, struct robot *r, const struct bus_order *o)
     const struct conf_wsd *conf = &h->conf->wsd;
     int64_t most = msg_is_move(o->type) ? conf->move_ttl_ms : conf->setting_ttl_ms;
     int64_t left_ms = o->left_ms < most ? o->left_ms : most;
+    /* Without a deadline: a relay's own zero. */
     struct outq_item item = {.token = (uint64_t)o->seq,
-                             .deadline_ms = clock_mono_ms() + left_ms,
+                             .deadline_ms = o->left_ms == INT64_MAX ? 0 : clock_mono_ms() + left_ms,
                              .key = relay_command_key(o->type),
                              .lane = OUTQ_COMMAND};
     if (left_ms < 0) {
@@ -125,8 +152,10 @@ static void deliver(struct hub *h, struct robot *r, const struct bus_order *o)
     } else if ((item.frame = order_frame(r, o)) == NULL) {
         refuse(h, r, o, MSG_REJECTED, "out_of_memory");
     } else {
-        if (msg_is_move(o->type))
-            r->driver = o->origin.instance == NULL ? o->origin.number : 0;
+        if (msg_is_move(o->type)) {
+            r->driver[o->type == MSG_CAMERA_MOVE] = o->origin.instance == NULL ? o->origin.number : 0;
+            r->moved = true;
+        }
         await_answer(h, r, o);
         h->metrics->commands_forwarded_total++;
         if (hub_push(h, r->session, &item) == OUTQ_REFUSED)
@@ -151,6 +180,18 @@ void hub_zero(struct hub *h, struct robot *r, enum msg_type type)
     frame_unref(item.frame);
 }
 
+/* Nobody elsewhere can stop a robot now. One with a dead-man has stopped by itself; an old one may have none. */
+void hub_rest(struct hub *h)
+{
+    for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
+        if (!r->moved)
+            continue;
+        r->moved = false;
+        hub_zero(h, r, MSG_ROBOT_MOVE);
+        hub_zero(h, r, MSG_CAMERA_MOVE);
+    }
+}
+
 /* What waits unsent is overtaken, and must not follow. A robot that knows nothing of stops gets zeros. */
 static void end_motions(struct hub *h, struct robot *r)
 {
@@ -171,10 +212,11 @@ void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bo
     r->told_first = first;
     r->stopped = o->type == MSG_STOP;
     r->stop_seq = o->seq;
+    r->said = false; /* it will say so again */
     item.frame = told ? NULL : frame_create(o->json, o->len);
     if (item.frame == NULL)
         return;
-    if (!receipts_waiting(&r->waiting, o))
+    if (o->id_len > 0 && !receipts_renumber(&r->waiting, o))
         await_answer(h, r, o);
     hub_push(h, r->session, &item);
     frame_unref(item.frame);
@@ -241,8 +283,14 @@ static void on_heartbeat(struct hub *h, struct robot *r, int64_t hb)
 
 void hub_report(struct hub *h, const struct robot *r)
 {
-    if (r->said)
+    if (r->said && r->entered)
         bus_report_stop(h->bus, r->id, r->said_stopped, r->said_seq, r->said_by);
+}
+
+void hub_reconcile(struct hub *h, const struct robot *r)
+{
+    if (r->entered && r->said && !hub_agrees(h, r->id, r->said_stopped))
+        hub_report(h, r);
 }
 
 static void on_stop_state(struct hub *h, struct robot *r, bool stopped, int64_t seq, const char *by)
@@ -267,9 +315,7 @@ static void on_stop_state(struct hub *h, struct robot *r, bool stopped, int64_t 
 
 static void on_ack(struct hub *h, struct robot *r, const struct msg *m)
 {
-    struct receipt *one = m->seq >= 0 ? receipts_take(&r->waiting, m->seq, NULL) : NULL;
-    if (one == NULL)
-        one = receipts_take(&r->waiting, -1, m->id);
+    struct receipt *one = receipts_take(&r->waiting, m->seq, m->id);
     const char *type = one != NULL ? msg_type_name(one->type) : m->original_type;
     int64_t seq = one != NULL ? one->seq : m->seq;
     if (m->outcome == MSG_APPLIED && type != NULL && strcmp(type, msg_type_name(MSG_STOP)) == 0)

@@ -51,6 +51,12 @@ static struct device_state *find_or_add(struct hub *h, const char *device_id)
     return d;
 }
 
+bool hub_agrees(struct hub *h, const char *device_id, bool stopped)
+{
+    const struct device_state *d = find(h, device_id);
+    return d != NULL && d->seq > 0 ? d->stopped == stopped && d->confirmed : !stopped;
+}
+
 void hub_destroy_states(struct hub *h)
 {
     struct device_state *d, *next;
@@ -58,12 +64,6 @@ void hub_destroy_states(struct hub *h)
         HASH_DEL(h->states, d);
         free(d);
     }
-}
-
-bool hub_is_stopped(struct hub *h, const char *device_id)
-{
-    const struct device_state *d = find(h, device_id);
-    return d != NULL && d->stopped;
 }
 
 /* --- telling websites ---------------------------------------------------------------------- */

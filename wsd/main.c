@@ -92,6 +92,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
     struct daemon *d = w->data;
     bus_flush(d->bus);
     ws_flush(d->ws);
+    bus_flush(d->bus); /* what became of commands that were too old to be sent */
 }
 
 static void run(struct daemon *d)

@@ -23,6 +23,7 @@
     X(commands_refused_total, "Commands refused since the robot is stopped or somebody else has control")              \
     X(commands_duplicate_total, "Commands with an id that their website had used within a minute")                     \
     X(deadman_stops_total, "Robots stopped since the website that drove them fell silent or went")                     \
+    X(status_not_kept_total, "Status messages passed on, but not kept since their robot sends too many")               \
     X(samples_stored_total, "Telemetry samples stored")                                                                \
     X(samples_refused_total, "Telemetry samples that could not be stored")                                             \
     X(telemetry_thinned_total, "Telemetry messages dropped for slow websites")                                         \

@@ -48,11 +48,16 @@ void motions_note(struct motions *m, const char *device_id, enum msg_type type, 
         add(m, id, type, now_ms);
 }
 
+void motions_owe(struct motions *m, const char *device_id, enum msg_type type)
+{
+    motions_note(m, device_id, type, false, INT64_MIN);
+}
+
 bool motions_ended_by(const struct motions *m, const char *device_id, enum msg_type type)
 {
     for (unsigned i = 0; i < m->count; i++) {
         const struct motion *one = &m->list[i];
-        if (one->type == type && (device_id == NULL || one->device_id[0] == '\0' || same(one, device_id, type)))
+        if (one->type == type && (device_id == NULL || same(one, device_id, type)))
             return true;
     }
     return false;

@@ -29,7 +29,10 @@ struct motions {
 /* A motion was sent. device_id NULL: to every robot. A zero to every robot ends those to single ones, too. */
 void motions_note(struct motions *m, const char *device_id, enum msg_type type, bool zero, int64_t now_ms);
 
-/* Whether a zero to this robot (NULL: to every one) would end one of them. */
+/* A command of it came to nothing: the robot is to be stopped as soon as can be. */
+void motions_owe(struct motions *m, const char *device_id, enum msg_type type);
+
+/* Whether a zero to this robot (NULL: to every one) ends one of them. */
 bool motions_ended_by(const struct motions *m, const char *device_id, enum msg_type type);
 
 /* Takes out one that was last sent before `before_ms` (INT64_MAX: any). False when there is none. */

@@ -148,6 +148,8 @@ enum outq_result outq_push(struct outq *q, const struct outq_item *item, bool sl
                            const struct outq_observer *observer)
 {
     bool latest_wins = item->key != 0 && (item->lane != OUTQ_TELEMETRY || slow);
+    if (item->lane > OUTQ_COMMAND || item->key == 0)
+        limit -= item->lane == OUTQ_STOP ? 0 : limit / 16;
     if (latest_wins && replace(q, item, limit, observer))
         return OUTQ_REPLACED;
     bool thinned = false;

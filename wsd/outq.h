@@ -9,6 +9,7 @@
  *   telemetry  first in, first out while the peer keeps up; latest wins per key when it is slow
  *   video      latest wins per key; does not count towards the limit, since frames are shared
  *
+ * A sixteenth of the limit is left for stops and for commands with a key, so that a zero always finds room.
  * An item past its deadline is dropped by outq_expire, never delivered late.
  */
 #ifndef TELERELAY_OUTQ_H

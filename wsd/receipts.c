@@ -8,6 +8,7 @@ static struct receipt *take_out(struct receipts *r, struct receipt *one)
 {
     DL_DELETE(r->list, one);
     r->count--;
+    r->nameless -= one->id[0] == '\0';
     return one;
 }
 
@@ -25,17 +26,24 @@ struct receipt *receipts_add(struct receipts *r, const struct bus_order *o)
     struct receipt *oldest = r->count == RECEIPTS_MAX ? take_out(r, r->list) : NULL;
     DL_APPEND(r->list, one);
     r->count++;
+    r->nameless += o->id_len == 0;
     return oldest;
+}
+
+struct receipt *receipts_find(const struct receipts *r, int64_t seq, const char *id)
+{
+    struct receipt *one;
+    DL_FOREACH (r->list, one) {
+        if (seq >= 0 ? one->seq == seq : id != NULL && *id != '\0' && strcmp(one->id, id) == 0)
+            break;
+    }
+    return one;
 }
 
 struct receipt *receipts_take(struct receipts *r, int64_t seq, const char *id)
 {
-    struct receipt *one;
-    DL_FOREACH (r->list, one) {
-        if (seq >= 0 ? one->seq == seq : id != NULL && strcmp(one->id, id) == 0)
-            return take_out(r, one);
-    }
-    return NULL;
+    struct receipt *one = receipts_find(r, seq, id);
+    return one ? take_out(r, one) : NULL;
 }
 
 struct receipt *receipts_take_any(struct receipts *r)
@@ -43,13 +51,32 @@ struct receipt *receipts_take_any(struct receipts *r)
     return r->list ? take_out(r, r->list) : NULL;
 }
 
-bool receipts_waiting(const struct receipts *r, const struct bus_order *o)
+void receipts_sent(struct receipts *r)
 {
-    const struct receipt *one;
+    struct receipt *one, *next;
+    if (r->nameless == 0)
+        return;
+    DL_FOREACH_SAFE (r->list, one, next) {
+        if (one->id[0] == '\0')
+            free(take_out(r, one));
+    }
+}
+
+static bool same_origin(const struct bus_origin *a, const struct bus_origin *b)
+{
+    return a->number == b->number &&
+           (a->instance && b->instance ? strcmp(a->instance, b->instance) == 0 : a->instance == b->instance);
+}
+
+bool receipts_renumber(struct receipts *r, const struct bus_order *o)
+{
+    struct receipt *one;
     DL_FOREACH (r->list, one) {
-        if (one->origin.number == o->origin.number && strlen(one->id) == o->id_len &&
-            memcmp(one->id, o->id, o->id_len) == 0)
-            return true;
+        if (one->type != o->type || !same_origin(&one->origin, &o->origin) || strlen(one->id) != o->id_len ||
+            memcmp(one->id, o->id, o->id_len) != 0)
+            continue;
+        one->seq = o->seq;
+        return true;
     }
     return false;
 }

@@ -75,7 +75,7 @@ static int on_call(lua_State *lua)
     bool error = r->type == REDIS_REPLY_ERROR;
     push_reply(lua, r);
     store_free_reply(r);
-    return error ? lua_error(lua) : 1;
+    return error && lua_toboolean(lua, lua_upvalueindex(2)) ? lua_error(lua) : 1;
 }
 
 /* --- Lua → Redis ---------------------------------------------------------------------------- */
@@ -147,9 +147,12 @@ struct scripts *scripts_create(redisReply *(*call)(void *ctx, const struct store
     s->lua = luaL_newstate();
     luaL_openlibs(s->lua);
     lua_newtable(s->lua);
-    lua_pushlightuserdata(s->lua, s);
-    lua_pushcclosure(s->lua, on_call, 1);
-    lua_setfield(s->lua, -2, "call");
+    for (int raises = 0; raises <= 1; raises++) {
+        lua_pushlightuserdata(s->lua, s);
+        lua_pushboolean(s->lua, raises);
+        lua_pushcclosure(s->lua, on_call, 2);
+        lua_setfield(s->lua, -2, raises ? "call" : "pcall");
+    }
     lua_setglobal(s->lua, "redis");
     lua_newtable(s->lua); /* as in Redis, nothing global may be made */
     lua_pushcfunction(s->lua, on_global_write);

@@ -1,70 +1,14 @@
 // Goal: the relays' Lua scripts decide about commands, stops and control as one: what is stopped gets no motion, what
 // somebody has control of obeys nobody else, numbers only rise, and what was decided is told and written down.
-import { after, afterEach, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { Redis, random } from './lib/harness.mjs';
-import { Scripts } from './lib/scripts.mjs';
+import {
+    A, B, CONTROL, SENT, EXPIRED, STOPPED, NOT_IN_CONTROL, NOBODY, GRANTED, REFUSED, LOST, MOVE, ZERO, open, scripts, redis, ctl, history,
+    events, attach, beat, rises, robot, send, sent, stop, rearm, report, control, orders, timeless, useScripts,
+} from './lib/orders.mjs';
 
-const A = 'wsd-1#00000000000000aa';
-const B = 'wsd-2#00000000000000bb';
-const CONTROL = 2000;
-const SENT = 0, EXPIRED = 1, STOPPED = 2, NOT_IN_CONTROL = 3;
-const GRANTED = 0, REFUSED = 1, LOST = 2;
-const MOVE = '{"type":"robot_move","x":0.5,"y":-0.3,"text":"a b  c"}';
-const ZERO = '{"type":"robot_move","x":0,"y":0}';
-const open = (json) => json.slice(0, -1); // without its last brace
-
-let scripts, redis;
-before(async () => {
-    scripts = await Scripts.start();
-    redis = scripts.redis;
-});
-after(() => scripts?.stop());
-afterEach(() => scripts.clear());
-
-const ctl = (id = 'r1') => scripts.hash(`tr:ctl:${id}`);
-const history = (id = 'r1') => scripts.stream(`tr:cmds:${id}`);
-const events = () => scripts.stream('tr:events');
-const attach = (id, instance = A, had = 0) => scripts.run('attach', instance, id, had, 0, 'now').then(([conn]) => conn);
-const beat = (instance = A) => scripts.run('beat', instance, 3000, CONTROL);
-const rises = (value, least) => assert.ok(Number(value) >= least, `${value} is less than ${least}`);
-
-// A robot that is online and listens.
-async function robot(id, instance = A) {
-    const one = await scripts.robot(id);
-    one.conn = await attach(id, instance);
-    await one.take();
-    await scripts.told();
-    return one;
-}
-
-// who: NUMBER of a website at relay A, or a whole SENDER
-const senderOf = (who) => (typeof who === 'number' ? `${A}/${who}` : who);
-async function send(id, { who = 1, type = 'robot_move', json = MOVE, flags = '', ttl = 10000, cmd = '' } = {}) {
-    const [sender, now] = [senderOf(who), await scripts.now()];
-    return scripts.run('command', A, id, now + ttl, now, type, open(json), sender, `name${who}`, `${sender}/77 ${cmd.length} ${cmd}`, flags);
-}
-const sent = async (...args) => (await send(...args)).slice(0, 2);
-
-const stop = async (id, { stopped = true, given = 0, by = 'ann' } = {}) =>
-    (await scripts.run('stop', A, id, stopped ? 1 : 0, given, await scripts.now(), `{"type":"${stopped ? 'stop' : 'rearm'}"`, by, `${A}/9/77 2 s1`));
-const rearm = (id, more) => stop(id, { ...more, stopped: false });
-const report = (id, stopped, seq = -1, by = 'robot') => scripts.run('report', A, id, stopped ? 1 : 0, seq, by, 'now');
-
-async function control(op, id, who, { redis: on = redis, instance = A, lease = CONTROL } = {}) {
-    const now = await scripts.now();
-    return scripts.runOn(on, 'control', instance, op, id, senderOf(who), `name${who}`, lease, open(ZERO),
-        open(ZERO).replace('robot', 'camera'), now + 500, now);
-}
-
-// "DEADLINE TYPE SEQ SENDER/T0 IDLEN ID JSON" taken apart
-function parse(text) {
-    const [, deadline, type, seq, from, length, rest] = text.match(/^(\d+) (\w+) (\d+) (\S+) (\d+) (.*)$/s);
-    const json = rest.slice(Number(length) + 1);
-    assert.equal(rest[length], ' ');
-    return { deadline: Number(deadline), type, seq: Number(seq), from, id: rest.slice(0, length), json: JSON.parse(json) };
-}
-const orders = async (one) => (await one.take()).map(parse);
+useScripts();
 
 describe('command', () => {
     it('reaches the one robot with everything that belongs to it', async () => {
@@ -221,6 +165,10 @@ describe('command', () => {
         await control('acquire', 'r1', 1);
         await send('r1', { who: 1, flags: 'x' });
         await control('release', 'r1', 1);
+        assert.deepEqual(await sent('r1', { who: 1, json: ZERO, flags: 'xzd' }), [SENT, 0]); // the release has stopped it
+        await control('acquire', 'r1', 1);
+        await send('r1', { who: 1, flags: 'x' });
+        await redis.call('HSET', 'tr:ctl:r1', 'until', 0); // it ran out, and nobody has noticed yet
         assert.deepEqual(await sent('r1', { who: 1, json: ZERO, flags: 'xzd' }), [SENT, 1]);
         await control('acquire', 'r1', 1);
         await send('r1', { who: 1, flags: 'x' });
@@ -283,7 +231,8 @@ describe('stop', () => {
     });
 
     it('of a robot that never was reaches nobody and leaves no trace', async () => {
-        assert.deepEqual(await stop('nobody'), [0, 0, 0]);
+        assert.deepEqual(await stop('nobody'), [NOBODY, 0, 0]);
+        assert.deepEqual(await rearm('nobody'), [NOBODY, 0, 0]);
         assert.deepEqual(await redis.call('KEYS', '*'), []);
         assert.deepEqual(await scripts.told(), []);
     });
@@ -324,15 +273,15 @@ describe('stop', () => {
         const { at } = await ctl();
         await one.take();
         await scripts.told();
-        const again = { deadline: 0, type: 'stop', seq, id: '', json: { type: 'stop', by: 'ann', timestamp: 'now', seq } };
+        const again = { deadline: 0, type: 'stop', seq, id: '', json: { type: 'stop', by: 'ann', seq } };
         const state = `tr/state stop r1 ${seq} 1 0 ${at} ann`;
         await attach('r1', A, one.conn);
-        assert.deepEqual(await orders(one), [{ ...again, from: `${A}/0/0` }]);
+        assert.deepEqual(await timeless(one), [{ ...again, from: `${A}/0/0` }]);
         assert.deepEqual(await scripts.told(), [state]);
         await report('r1', true, seq);
         await scripts.told();
         const conn = await attach('r1', B);
-        assert.deepEqual(await orders(one), [{ ...again, from: `${B}/0/0` }]);
+        assert.deepEqual(await timeless(one), [{ ...again, from: `${B}/0/0` }]);
         assert.deepEqual(await scripts.told(), [`tr/relay/${A} kick ${conn} r1`, `tr/pres 2 up ${conn} r1`, state]);
         await rearm('r1');
         await one.take();
@@ -385,8 +334,8 @@ describe('report', () => {
         const [, , seq] = await rearm('r1', { by: 'bob' });
         await one.take();
         assert.equal(await report('r1', true, old), 0);
-        assert.deepEqual(await orders(one), [{ deadline: 0, type: 'rearm', seq, from: `${A}/0/0`, id: '',
-            json: { type: 'rearm', by: 'bob', timestamp: 'now', seq } }]);
+        assert.deepEqual(await timeless(one), [{ deadline: 0, type: 'rearm', seq, from: `${A}/0/0`, id: '',
+            json: { type: 'rearm', by: 'bob', seq } }]);
         assert.equal((await ctl()).stopped, '0');
         assert.equal(await report('r1', true, seq), 0); // in doubt it is stopped
         assert.equal((await ctl()).stopped, '1');

@@ -82,15 +82,15 @@ describe('stop and re-arm', () => {
         const late = await cluster.website(2);
         for (const id of ['robot_01', 'robot_02', 'robot_03']) await late.seen(state(id, true, true));
         assert.equal((await website.ask({ type: 'rearm' })).robots, 3);
-        for (const id of ['robot_01', 'robot_02', 'robot_03']) await late.seen(state(id, false, true));
+        for (const id of ['robot_01', 'robot_02', 'robot_03'])
+            for (const one of [website, late]) await one.seen(state(id, false, true));
         const later = await (await cluster.website(1)).settled();
         assert.equal(later.count('stop_state'), 0);
     });
 
     it('an unknown robot leaves no trace', async () => {
         const website = await cluster.website(1);
-        const answer = await website.ask({ type: 'stop', device_id: 'nobody' });
-        assert.equal(answer.robots, 0);
+        for (const type of ['stop', 'rearm']) assert.equal((await website.ask({ type, device_id: 'nobody' })).code, 'no_robot');
         assert.deepEqual(await (await cluster.redis()).call('KEYS', 'tr:*nobody*'), []);
     });
 

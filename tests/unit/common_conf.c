@@ -192,11 +192,11 @@ static void words(void **state)
         snprintf(expected, sizeof expected, "FILE:4: [robot] require_fresh = %s: must be yes or no\n", not_bool[i]);
         says(expected);
     }
-    assert_int_equal(load("[wsd]\ncontrol_ms = 499\nsilence_ms = 5001\naudit_maxlen = -1\nevents_maxlen = x\n"
+    assert_int_equal(load("[wsd]\ncontrol_ms = 999\nsilence_ms = 5001\naudit_maxlen = -1\nevents_maxlen = x\n"
                           "[robot]\nheartbeat_ms = 501\nfresh_ms = 99\n",
                           ""),
                      CONF_USAGE);
-    says("FILE:2: [wsd] control_ms = 499: must be a whole number from 500 to 60000 (ms)\n");
+    says("FILE:2: [wsd] control_ms = 999: must be a whole number from 1000 to 60000 (ms)\n");
     says("FILE:3: [wsd] silence_ms = 5001: must be a whole number from 50 to 5000 (ms)\n");
     says("FILE:4: [wsd] audit_maxlen = -1: must be a whole number from 0 to 100000000 (commands)\n");
     says("FILE:5: [wsd] events_maxlen = x: must be a whole number from 0 to 100000000 (events)\n");

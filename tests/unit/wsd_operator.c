@@ -81,6 +81,24 @@ static void silence_is_per_motion(void **state)
     motions_finish(&m);
 }
 
+/* A command that came to nothing: its robot is stopped at the next look, however fresh the motion is. */
+static void owed_zero(void **state)
+{
+    (void)state;
+    struct motions m = {0};
+    struct motion out;
+    motions_note(&m, "r1", MSG_ROBOT_MOVE, false, 100);
+    motions_owe(&m, "r1", MSG_ROBOT_MOVE);
+    motions_owe(&m, NULL, MSG_CAMERA_MOVE); /* also where nothing was known to move */
+    assert_true(motions_take(&m, INT64_MIN + 1, &out));
+    assert_true(motions_take(&m, INT64_MIN + 1, &out));
+    assert_false(motions_take(&m, INT64_MAX, &out));
+    motions_owe(&m, "r1", MSG_ROBOT_MOVE);
+    motions_note(&m, "r1", MSG_ROBOT_MOVE, false, 200); /* a later command went through */
+    assert_false(motions_take(&m, 150, &out));
+    motions_finish(&m);
+}
+
 static void zero_to_all_ends_all(void **state)
 {
     (void)state;
@@ -88,8 +106,8 @@ static void zero_to_all_ends_all(void **state)
     struct motion out;
     motions_note(&m, "r1", MSG_ROBOT_MOVE, false, 1);
     motions_note(&m, NULL, MSG_ROBOT_MOVE, false, 1);
-    assert_true(motions_ended_by(&m, "r9", MSG_ROBOT_MOVE)); /* which the one to all drives */
-    motions_note(&m, "r9", MSG_ROBOT_MOVE, true, 2);         /* does not end that to the others */
+    assert_false(motions_ended_by(&m, "r9", MSG_ROBOT_MOVE)); /* it would not: no way around the limits */
+    motions_note(&m, "r9", MSG_ROBOT_MOVE, true, 2);          /* does not end that to the others */
     assert_true(motions_ended_by(&m, NULL, MSG_ROBOT_MOVE));
     motions_note(&m, NULL, MSG_ROBOT_MOVE, true, 2);
     assert_false(motions_take(&m, INT64_MAX, &out));
@@ -120,7 +138,6 @@ static void receipts_by_seq_and_id(void **state)
     struct bus_order a = order(10, "x", instance, 1), b = order(11, "x", NULL, 2);
     assert_null(receipts_add(&r, &a));
     assert_null(receipts_add(&r, &b));
-    assert_true(receipts_waiting(&r, &a));
     memset(instance, '?', sizeof(instance) - 1); /* it has a copy */
     struct receipt *one = receipts_take(&r, 11, NULL);
     assert_non_null(one);
@@ -135,7 +152,46 @@ static void receipts_by_seq_and_id(void **state)
     free(one);
     assert_null(receipts_take(&r, -1, "x"));
     assert_null(receipts_take(&r, -1, NULL));
-    assert_false(receipts_waiting(&r, &a));
+}
+
+/* Commands without an id are known only by their number, and only until they have been sent. */
+static void receipts_without_id(void **state)
+{
+    (void)state;
+    struct receipts r = {0};
+    struct bus_order a = order(10, "", NULL, 1), b = order(11, "x", NULL, 1), c = order(12, "", NULL, 1);
+    receipts_add(&r, &a);
+    receipts_add(&r, &b);
+    receipts_add(&r, &c);
+    assert_null(receipts_take(&r, -1, ""));
+    struct receipt *one = receipts_take(&r, 10, NULL);
+    assert_non_null(one);
+    free(one);
+    assert_non_null(receipts_find(&r, 12, NULL));
+    receipts_sent(&r);
+    assert_null(receipts_find(&r, 12, NULL));
+    assert_non_null(receipts_find(&r, 11, NULL));
+    assert_int_equal(r.count, 1);
+    assert_int_equal(r.nameless, 0);
+    free(receipts_take_any(&r));
+}
+
+/* A stop that robots here are told before Redis numbers it. */
+static void receipts_renumbered(void **state)
+{
+    (void)state;
+    struct receipts r = {0};
+    struct bus_order mine = order(10, "s", NULL, 1), theirs = order(20, "s", "wsd-2#0", 1);
+    mine.type = theirs.type = MSG_STOP;
+    receipts_add(&r, &mine);
+    assert_false(receipts_renumber(&r, &theirs)); /* website 1 of another relay is somebody else */
+    mine.seq = 15;
+    assert_true(receipts_renumber(&r, &mine));
+    assert_null(receipts_find(&r, 10, NULL));
+    struct receipt *one = receipts_take(&r, 15, NULL);
+    assert_non_null(one);
+    free(one);
+    assert_false(receipts_renumber(&r, &mine));
 }
 
 static void receipts_are_bounded(void **state)
@@ -251,7 +307,10 @@ int main(void)
         cmocka_unit_test(zero_ends_a_motion),
         cmocka_unit_test(silence_is_per_motion),
         cmocka_unit_test(zero_to_all_ends_all),
+        cmocka_unit_test(owed_zero),
         cmocka_unit_test(receipts_by_seq_and_id),
+        cmocka_unit_test(receipts_without_id),
+        cmocka_unit_test(receipts_renumbered),
         cmocka_unit_test(receipts_are_bounded),
         cmocka_unit_test(heartbeats_for_ten_seconds),
         cmocka_unit_test(receipts_wait_for_the_ack),

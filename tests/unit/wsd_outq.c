@@ -188,7 +188,7 @@ static void refused_when_full(void **state)
     assert_int_equal(put_at(&q, OUTQ_CONTROL, "c", 30000, 0, 0, FAST), OUTQ_REFUSED);
     assert_int_equal(put_at(&q, OUTQ_COMMAND, "d", 30000, 0, 0, FAST), OUTQ_REFUSED);
     assert_int_equal(put_at(&q, OUTQ_TELEMETRY, "e", 30000, 1, 0, FAST), OUTQ_REFUSED);
-    assert_int_equal(put_at(&q, OUTQ_CONTROL, "f", 5000, 0, 0, FAST), OUTQ_QUEUED);
+    assert_int_equal(put_at(&q, OUTQ_CONTROL, "f", 1000, 0, 0, FAST), OUTQ_QUEUED);
     assert_string_equal(drain(&q), "baf");
     outq_clear(&q);
 }
@@ -200,12 +200,29 @@ static void limit_to_the_byte(void **state)
     struct outq q = {0};
     struct frame *f = make("a", 1000);
     for (size_t limit = f->len - 1; limit <= f->len; limit++) {
-        assert_int_equal(push_frame(&q, OUTQ_CONTROL, f, 0, limit), limit < f->len ? OUTQ_REFUSED : OUTQ_QUEUED);
+        assert_int_equal(push_frame(&q, OUTQ_COMMAND, f, 1, limit), limit < f->len ? OUTQ_REFUSED : OUTQ_QUEUED);
     }
     assert_int_equal(q.bytes, f->len);
     outq_clear(&q);
     assert_int_equal(f->refs, 1);
     frame_unref(f);
+}
+
+/* A zero motion always finds room: what comes first in, first out does not fill the queue to the brim. */
+static void room_for_a_zero(void **state)
+{
+    (void)state;
+    struct outq q = {0};
+    while (put_at(&q, OUTQ_COMMAND, "setting", 300, 0, 0, FAST) == OUTQ_QUEUED)
+        ;
+    while (put_at(&q, OUTQ_CONTROL, "ack", 100, 0, 0, FAST) == OUTQ_QUEUED)
+        ;
+    assert_in_range(q.bytes, LIMIT - LIMIT / 16 - 110, LIMIT - LIMIT / 16);
+    for (uint32_t key = 1; key <= 2; key++)
+        assert_int_equal(put_at(&q, OUTQ_COMMAND, "zero", 300, key, 0, FAST), OUTQ_QUEUED);
+    assert_int_equal(put_at(&q, OUTQ_STOP, "stop", 300, 0, 0, FAST), OUTQ_QUEUED);
+    assert_true(q.bytes <= LIMIT);
+    outq_clear(&q);
 }
 
 /* A newer one that is longer has to fit as well. */
@@ -403,6 +420,7 @@ int main(void)
         cmocka_unit_test(older_telemetry_makes_room),
         cmocka_unit_test(refused_when_full),
         cmocka_unit_test(limit_to_the_byte),
+        cmocka_unit_test(room_for_a_zero),
         cmocka_unit_test(replacement_stays_within_the_limit),
         cmocka_unit_test(stop_is_always_accepted),
         cmocka_unit_test(many_items),

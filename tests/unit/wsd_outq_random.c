@@ -103,7 +103,8 @@ static void insert_at(struct model *m, size_t i, const struct waiting *w)
 static enum outq_result model_push(struct model *m, const struct waiting *w, bool slow)
 {
     bool latest = w->key != 0 && (w->lane != OUTQ_TELEMETRY || slow), thinned = false;
-    size_t first = MODEL_MAX;
+    bool urgent = w->lane == OUTQ_STOP || (w->lane == OUTQ_COMMAND && w->key != 0);
+    size_t first = MODEL_MAX, limit = urgent ? m->limit : m->limit - m->limit / 16;
     uint32_t first_len = 0;
     for (size_t i = m->count; latest && i-- > 0;) {
         if (m->items[i].lane != w->lane || m->items[i].key != w->key)
@@ -113,11 +114,11 @@ static enum outq_result model_push(struct model *m, const struct waiting *w, boo
         drop_from_model(m, i);
     }
     if (first != MODEL_MAX &&
-        (w->lane == OUTQ_VIDEO || w->frame->len <= first_len || m->bytes + w->frame->len <= m->limit)) {
+        (w->lane == OUTQ_VIDEO || w->frame->len <= first_len || m->bytes + w->frame->len <= limit)) {
         insert_at(m, first, w);
         return OUTQ_REPLACED;
     }
-    while (w->lane != OUTQ_VIDEO && m->bytes + w->frame->len > m->limit) {
+    while (w->lane != OUTQ_VIDEO && m->bytes + w->frame->len > limit) {
         if (!drop_first_of(m, OUTQ_TELEMETRY) &&
             (w->lane != OUTQ_STOP || (!drop_first_of(m, OUTQ_CONTROL) && !drop_first_of(m, OUTQ_COMMAND)))) {
             if (w->lane != OUTQ_STOP)

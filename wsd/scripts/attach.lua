@@ -1,14 +1,14 @@
 -- A robot is connected to this relay: enter it as online, newest connection wins. One that is stopped is told.
 -- KEYS: tr:online tr:devices tr:conn tr:pseq tr:ctl:ID
--- ARGV: device id, connection number it had (0: a new connection), most devices (0: any), time stamp for a stop
+-- ARGV: device id, connection number it had (0: a new connection), most devices (0: any)
 -- Returns {connection number} or {0} (a newer connection exists) or {-1} (too many devices).
-local id, had, most, stamp = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local id, had, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 
 -- Its channel is joined already. What it said before may be about an older connection.
 local function remind()
   if call('HGET', 'tr:ctl:' .. id, 'stopped') == '1' then
     call('HSET', 'tr:ctl:' .. id, 'confirmed', 0)
-    repeat_stop(id, 'stop', stamp)
+    repeat_stop(id, 'stop')
     call('PUBLISH', 'tr/state', stop_line(id))
   end
 end

@@ -1,6 +1,6 @@
 -- One command to one robot or to all that are online.
 -- KEYS: tr:online tr:devices tr:ctl:ID tr:cmds:ID
--- ARGV: device id ('' for all), deadline and time of arrival (ms of Redis' clock), message type, JSON without its
+-- ARGV: device id ('' for all), deadline (0: none) and time of arrival (ms of Redis' clock), message type, JSON without its
 -- last brace, SENDER, name of the sender, "SENDER/T0 IDLEN ID", flags: x only who has control may, z a motion that
 -- stops, d the relay's own zero: for the sender's motion, and only if that was the robot's last
 -- Returns {0 sent, 1 expired, 2 stopped, 3 not in control; to how many robots; its highest number}.
@@ -10,9 +10,13 @@ local function flag(letter)
   return string.find(flags, letter, 1, true) ~= nil
 end
 local exclusive, zero, deadman = flag('x'), flag('z'), flag('d')
+o.cause = deadman and 'deadman'
 local axis = kind == 'robot_move' and 'driver' or kind == 'camera_move' and 'camera'
 local codes = { sent = 0, no_robot = 0, expired = 1, stopped = 2, not_in_control = 3 }
-local expired = now_ms > deadline -- what waited in a queue before Redis is never delivered late
+local expired = deadline ~= 0 and now_ms > deadline -- what waited in a queue before Redis is never delivered late
+-- What moves a robot goes out only once it is written down in whose name it can be stopped. What stops it goes out
+-- whatever can be written.
+local write = zero and redis.pcall or call
 local robots, highest = 0, 0
 
 local function decide(id)
@@ -38,18 +42,17 @@ local function decide(id)
   if refused then
     if known(id) then
       call('HSET', key, 'seq', seq)
-      audit(id, o, numbers(seq, epoch), refused)
+      audit(id, o, numbers(seq, epoch), refused, call)
     end
     return refused
   end
-  local reached = order(id, o, seq, epoch)
-  if reached then
+  if known(id) then
     if axis then
-      call('HSET', key, 'seq', seq, axis, zero and '' or sender)
+      write('HSET', key, 'seq', seq, axis, zero and '' or sender)
     else
-      call('HSET', key, 'seq', seq)
+      write('HSET', key, 'seq', seq)
     end
-    robots, highest = robots + reached, math.max(highest, number)
+    robots, highest = robots + order(id, o, seq, epoch, write), math.max(highest, number)
   end
   return 'sent'
 end

@@ -1,6 +1,6 @@
 -- Who has control of a robot: a lease that its holder renews.
 -- KEYS: tr:devices tr:held tr:ctl:ID tr:cmds:ID
--- ARGV: acquire, take, renew or release; device id, SENDER, its name, the lease in ms, JSON without its last brace of
+-- ARGV: acquire, take, renew, release or expire (a release that nobody asked for); device id, SENDER, its name, the lease in ms, JSON without its last brace of
 -- a zero motion of the drive and of one of the camera, deadline and time of arrival of these (ms of Redis' clock)
 -- Returns {0 granted, renewed or released, 1 somebody else has it or no such robot is known, 2 it was not the
 -- sender's any more; epoch; name of the holder, '' nobody}.
@@ -13,14 +13,15 @@ over = math.min(tonumber(over or 0) or 0, now_ms + control_ms) -- the clock may 
 local held = holder and holder ~= '' and over > now_ms
 local mine = held and holder == sender
 
-if op == 'release' and holder == sender then
-  return {mine and GRANTED or LOST, end_control(id, 'release'), ''}
+local ends = op == 'release' or op == 'expire'
+if ends and holder == sender then
+  return {mine and GRANTED or LOST, end_control(id, op), ''}
 end
 if mine then
   call('HSET', key, 'until', int(now_ms + control_ms))
   return {GRANTED, epoch, by}
 end
-if op == 'release' or op == 'renew' then
+if ends or op == 'renew' then
   return {LOST, epoch, held and name or ''}
 end
 if held and op ~= 'take' then
@@ -33,14 +34,14 @@ end
 -- A new epoch. The robot is stopped with it first, and takes nothing of an older one from then on.
 epoch = after(epoch, now_ms)
 local number = after(last, now_us)
-local o = { by = by, tail = sender .. '/0 0 ', deadline = ARGV[12], received = ARGV[13] }
-o.kind, o.open = 'robot_move', ARGV[10]
-order(id, o, int(number), int(epoch))
-o.kind, o.open = 'camera_move', ARGV[11]
-order(id, o, int(number + 1), int(epoch))
 call('HSET', key, 'seq', int(number + 1), 'driver', '', 'camera', '', 'epoch', int(epoch), 'holder', sender,
   'name', by, 'until', int(now_ms + control_ms))
 call('SADD', 'tr:held', id)
+local o = { by = by, tail = sender .. '/0 0 ', deadline = ARGV[12], received = ARGV[13], cause = 'grant' }
+o.kind, o.open = 'robot_move', ARGV[10]
+order(id, o, int(number), int(epoch), call)
+o.kind, o.open = 'camera_move', ARGV[11]
+order(id, o, int(number + 1), int(epoch), call)
 call('PUBLISH', 'tr/state', control_line(id))
 event('control', id, ',"by":"' .. by .. '","what":"' .. op .. '","epoch":' .. int(epoch))
 return {GRANTED, epoch, by}

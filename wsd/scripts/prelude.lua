@@ -21,17 +21,35 @@ local function after(last, least)
   return math.max((tonumber(last or 0) or 0) + 1, least)
 end
 
-local function append(stream, maxlen, members)
+-- Now, as in messages.
+local function stamp()
+  local days = math.floor(clock[1] / 86400)
+  local seconds = clock[1] - days * 86400
+  -- Days since 1 March of the year 0; a year ends with February (H. Hinnant, days_from_civil, backwards).
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', yoe + era * 400 + (month <= 2 and 1 or 0), month,
+    doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(seconds / 3600), math.floor(seconds / 60) % 60, seconds % 60,
+    clock[2])
+end
+
+-- write: redis.call, or redis.pcall where what follows matters more
+local function append(stream, maxlen, members, write)
   if maxlen == '0' then
-    call('XADD', stream, '*', 'd', members)
+    write('XADD', stream, '*', 'd', members)
   else
-    call('XADD', stream, 'MAXLEN', '~', maxlen, '*', 'd', members)
+    write('XADD', stream, 'MAXLEN', '~', maxlen, '*', 'd', members)
   end
 end
 
 -- more: further JSON members, each with a comma in front
 local function event(kind, id, more)
-  append('tr:events', events_maxlen, '"kind":"' .. kind .. '","device_id":"' .. id .. '"' .. more)
+  append('tr:events', events_maxlen, '"kind":"' .. kind .. '","device_id":"' .. id .. '"' .. more, call)
 end
 
 -- Devices that never were leave no trace, or anybody could fill the store with names.
@@ -55,28 +73,18 @@ local function gone(id, conn)
   event('disconnected', id, '')
 end
 
--- A relay is no more: its robots go, but for those that are elsewhere by now. 1 when it had a lease, else 0.
-local function clear(name)
-  for _, id in ipairs(call('SMEMBERS', 'tr:owned:' .. name)) do
-    local conn, owner = place(id)
-    if owner == name then
-      gone(id, conn)
-    end
-  end
-  call('DEL', 'tr:owned:' .. name)
-  return call('ZREM', 'tr:relays', name)
-end
-
 -- An order, o: deadline, kind, tail (SENDER/T0 IDLEN ID), open (its JSON without seq, epoch and the last brace), by,
--- received. What is added to it; seq, epoch: text, epoch nil or false: none.
+-- received, cause (why a relay sent it in somebody's name). What is added to it; seq, epoch: text, epoch nil or false:
+-- none.
 local function numbers(seq, epoch)
   return epoch and ',"seq":' .. seq .. ',"epoch":' .. epoch or ',"seq":' .. seq
 end
 
 -- added: of numbers()
-local function audit(id, o, added, outcome)
+local function audit(id, o, added, outcome, write)
   append('tr:cmds:' .. id, commands_maxlen, string.sub(added, 2) .. ',"by":"' .. o.by .. '","relay":"' .. relay ..
-    '","received_ms":' .. o.received .. ',"outcome":"' .. outcome .. '","command":' .. o.open .. added .. '}')
+    (o.cause and '","cause":"' .. o.cause or '') .. '","received_ms":' .. o.received .. ',"outcome":"' .. outcome ..
+    '","command":' .. o.open .. added .. '}', write)
 end
 
 -- Returns 1 or 0 (nobody has the robot).
@@ -85,15 +93,45 @@ local function publish(id, o, seq, added)
     o.deadline .. ' ' .. o.kind .. ' ' .. seq .. ' ' .. o.tail .. ' ' .. o.open .. added .. '}'))
 end
 
--- The same with its entry in the history. Returns 1, 0, or nil: nobody has it and nobody ever had.
-local function order(id, o, seq, epoch)
+-- The same with its entry in the history.
+local function order(id, o, seq, epoch, write)
   local added = numbers(seq, epoch)
   local robots = publish(id, o, seq, added)
-  if robots == 0 and not known(id) then
-    return nil
-  end
-  audit(id, o, added, robots == 1 and 'sent' or 'no_robot')
+  audit(id, o, added, robots == 1 and 'sent' or 'no_robot', write)
   return robots
+end
+
+-- A zero in the name of a driver that cannot say so any more. is_his: of SENDER, who drove last
+local function rest(id, is_his)
+  local key = 'tr:ctl:' .. id
+  local last, driver, camera = unpack(call('HMGET', key, 'seq', 'driver', 'camera'))
+  local o = { deadline = '0', tail = instance .. '/0/0 0 ', by = '-', received = int(now_ms), cause = 'deadman' }
+  for _, axis in ipairs({ { 'driver', driver, 'robot_move' }, { 'camera', camera, 'camera_move' } }) do
+    local field, sender, kind = unpack(axis)
+    if sender and sender ~= '' and is_his(sender) then
+      last = int(after(last, now_us))
+      call('HSET', key, 'seq', last, field, '')
+      o.kind, o.open = kind, '{"type":"' .. kind .. '","x":0,"y":0,"timestamp":"' .. stamp() .. '"'
+      order(id, o, last, nil, call)
+    end
+  end
+end
+
+-- A relay is no more: what its websites drove comes to rest, and its robots go, but for those that are elsewhere by
+-- now. 1 when it had a lease, else 0.
+local function clear(name)
+  local own = name .. '/'
+  for _, id in ipairs(call('HKEYS', 'tr:online')) do
+    rest(id, function(sender) return string.sub(sender, 1, #own) == own end)
+  end
+  for _, id in ipairs(call('SMEMBERS', 'tr:owned:' .. name)) do
+    local conn, owner = place(id)
+    if owner == name then
+      gone(id, conn)
+    end
+  end
+  call('DEL', 'tr:owned:' .. name)
+  return call('ZREM', 'tr:relays', name)
 end
 
 -- What tr/state says about a robot.
@@ -111,20 +149,22 @@ local function control_line(id)
   return string.format('control %s %s %s %s', id, epoch or 0, holder, name)
 end
 
--- The stop or re-arm that is in force, told to the robot once more. stamp: time stamp for its JSON
-local function repeat_stop(id, kind, stamp)
+-- The stop or re-arm that is in force, told to the robot once more.
+local function repeat_stop(id, kind)
   local seq, by = unpack(call('HMGET', 'tr:ctl:' .. id, 'sseq', 'by'))
   seq = seq or '0'
   publish(id, { deadline = '0', kind = kind, tail = instance .. '/0/0 0 ',
-    open = '{"type":"' .. kind .. '","by":"' .. (by or '-') .. '","timestamp":"' .. stamp .. '"' }, seq, numbers(seq))
+    open = '{"type":"' .. kind .. '","by":"' .. (by or '-') .. '","timestamp":"' .. stamp() .. '"' }, seq, numbers(seq))
 end
 
--- Nobody has control any more. The epoch rises, so that this is newer than the grant; returns it.
+-- Nobody has control any more, and what the holder drove comes to rest. The epoch rises, so that this is newer than
+-- the grant; returns it.
 local function end_control(id, how)
-  local epoch, name = unpack(call('HMGET', 'tr:ctl:' .. id, 'epoch', 'name'))
+  local epoch, holder, name = unpack(call('HMGET', 'tr:ctl:' .. id, 'epoch', 'holder', 'name'))
   epoch = int(after(epoch, now_ms))
   call('HSET', 'tr:ctl:' .. id, 'epoch', epoch, 'holder', '', 'name', '', 'until', 0)
   call('SREM', 'tr:held', id)
+  rest(id, function(sender) return sender == holder end)
   call('PUBLISH', 'tr/state', control_line(id))
   event('control', id, ',"by":"' .. (name or '-') .. '","what":"' .. how .. '","epoch":' .. epoch)
   return tonumber(epoch)

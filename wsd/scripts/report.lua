@@ -1,8 +1,8 @@
 -- A robot says whether it is stopped. What is newer wins, and the other side is told; in doubt it is stopped.
 -- KEYS: tr:latched tr:ctl:ID
--- ARGV: device id, 1 stopped or 0, its number (-1: none), who did it, time stamp for an order
+-- ARGV: device id, 1 stopped or 0, its number (-1: none), who did it
 -- Returns 1 when it agrees with what was latched, else 0.
-local id, stopped, own, by, stamp = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local id, stopped, own, by = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local key = 'tr:ctl:' .. id
 local last, sseq, latched, confirmed = unpack(call('HMGET', key, 'seq', 'sseq', 'stopped', 'confirmed'))
 if own > 2 ^ 52 then
@@ -15,6 +15,10 @@ if own > (tonumber(last or 0) or 0) then
 end
 
 if stopped == (latched or '0') then
+  if confirmed == '0' and own >= 0 and own < (tonumber(sseq or 0) or 0) then
+    repeat_stop(id, stopped == '1' and 'stop' or 'rearm') -- it speaks of an older one
+    return 0
+  end
   if confirmed == '0' then
     call('HSET', key, 'confirmed', 1)
     call('PUBLISH', 'tr/state', stop_line(id))
@@ -35,5 +39,5 @@ if stopped == '0' and confirmed ~= '0' then
   call('HSET', key, 'confirmed', 0)
   call('PUBLISH', 'tr/state', stop_line(id))
 end
-repeat_stop(id, stopped == '1' and 'rearm' or 'stop', stamp)
+repeat_stop(id, stopped == '1' and 'rearm' or 'stop')
 return 0
