@@ -457,11 +457,11 @@ test('a robot that cannot answer is stopped, and never called confirmed', async 
 test('a robot that says that it did not stop is told of in loud words, until it has', async () => {
   const url = `${stack.url.replace('http', 'ws')}/ws/telemetry/?device_id=stuck_01`;
   const robot = new WebSocket(url);
-  let order = null;
+  let stopSeq;
   robot.on('message', (data) => {
     const { type, id, seq } = JSON.parse(data);
     if (type !== 'stop' || !id) return;
-    order = { seq };
+    stopSeq = seq;
     robot.send(JSON.stringify({ type: 'ack', id, seq, status: 'rejected', reason: 'driver' }));
   });
   try {
@@ -474,7 +474,7 @@ test('a robot that says that it did not stop is told of in loud words, until it 
     await reads(notice, /^stuck_01: Stop was REJECTED by the robot \(driver\)/);
     assert.equal(await page.getByTestId('safety').getAttribute('data-state'), 'failed');
     assert.equal(await rearm.isEnabled(), true);
-    robot.send(JSON.stringify({ type: 'stop_state', stopped: true, seq: order.seq }));
+    robot.send(JSON.stringify({ type: 'stop_state', stopped: true, seq: stopSeq }));
     await reads(stopState, /^stuck_01 Stopped .*confirmed by the robot$/);
     await closePage(page);
   } finally {
