@@ -304,9 +304,10 @@ static void on_stop_state(struct hub *h, struct robot *r, bool stopped, int64_t 
     snprintf(r->said_by, sizeof(r->said_by), "%s", by ? by : "robot");
     if (stopped)
         r->stopped = true; /* only a re-arm lets motion out again */
-    if (bus_up(h->bus)) {
+    if (bus_up(h->bus))
         hub_report(h, r);
-    } else if (stopped) {
+    /* People see it, too, while the store does not take it. */
+    if (stopped && (!bus_up(h->bus) || h->n_pending > 0)) {
         struct bus_stop_state state = {r->id,     seq > 0 ? seq : bus_stop_seq(h->bus), true, true, clock_wall_ms(),
                                        r->said_by};
         hub_on_stop_state(h, &state);

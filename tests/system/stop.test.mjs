@@ -2,20 +2,8 @@
 // end of everything until somebody re-arms it; and what is shown is what the robot itself has said.
 import { after, afterEach, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { Cluster, assertRecent, until } from './lib/harness.mjs';
+import { Cluster, assertRecent, obedient, until } from './lib/harness.mjs';
 
-// A robot as the real client is one: obeys, and says so.
-const obedient = (robot) => {
-    robot.ws.on('message', (data) => {
-        const m = JSON.parse(data.toString());
-        if (m.type !== 'stop' && m.type !== 'rearm') return;
-        robot.stopped = m.type === 'stop';
-        robot.send({ type: 'stop_state', stopped: robot.stopped, seq: m.seq, by: m.by });
-        if (m.id) robot.send({ type: 'ack', id: m.id, seq: m.seq, status: 'applied' });
-    });
-    robot.send({ type: 'stop_state', stopped: false });
-    return robot;
-};
 const state = (device_id, stopped, confirmed) => ({ type: 'stop_state', device_id, stopped, confirmed });
 const isMove = (m) => m.type === 'robot_move' || m.type === 'camera_move';
 

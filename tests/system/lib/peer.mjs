@@ -233,3 +233,16 @@ export class Robot extends Peer {
         return this.all((message) => !['connection', 'ack', 'error'].includes(message.type), from);
     }
 }
+
+// A robot that obeys Stop, and says so, as the real client does.
+export function obedient(robot) {
+    robot.ws.on('message', (data) => {
+        const m = JSON.parse(data.toString());
+        if (m.type !== 'stop' && m.type !== 'rearm') return;
+        robot.stopped = m.type === 'stop';
+        robot.send({ type: 'stop_state', stopped: robot.stopped, seq: m.seq, by: m.by });
+        if (m.id) robot.send({ type: 'ack', id: m.id, seq: m.seq, status: 'applied' });
+    });
+    robot.send({ type: 'stop_state', stopped: false });
+    return robot;
+}
