@@ -79,7 +79,7 @@ describe('told', () => {
         website.send({ type: 'rearm', id: 'r' });
         assert.equal((await website.seen({ id: 'r', duplicate: true })).robots, 0);
         await website.settled();
-        assert.equal(robot.count('rearm'), 1);
+        assert.equal(robot.count({ type: 'rearm', id: 'r' }), 1);
         website.send({ type: 'robot_move', x: 0, y: 1 });
         await website.seen({ code: 'stopped' });
         await website.ask({ type: 'rearm', id: 'r2' });
