@@ -1,6 +1,6 @@
 -- A relay's sign of life, and the removal of what others have left behind: robots of relays that gave none, and
 -- control that was not renewed.
--- KEYS: tr:relays tr:beat tr:online tr:devices tr:pseq tr:held tr:ctl:*
+-- KEYS: tr:relays tr:beat tr:online tr:devices tr:pseq tr:held tr:ctl:* tr:cmds:*
 -- ARGV: lease in ms, control lease in ms
 -- Returns {seconds, microseconds (Redis' clock), 1 when this relay's own lease had run out}.
 local lease, control_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
