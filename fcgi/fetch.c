@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_AHEAD 4096 /* entries asked for at once beyond those wanted, where few may count */
+/* Where few may count: so many are asked for at once, but at least one of each lane, … */
+#define ROUND 1024
+/* … and so many bytes of them are read in all, or the store's memory for one request would be too small. */
+#define BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 /* One round of asking the store. */
 struct round {
@@ -16,7 +19,7 @@ struct round {
     size_t *asked;              /* per lane: entries of its last fetch; 0 at first */
     size_t n;                   /* ranges that fetch entries */
     size_t n_all;               /* with those that only look for a lane's last entry */
-    size_t read;                /* entries, over all rounds */
+    size_t read, bytes;         /* entries, and what is in them, over all rounds but the first */
 };
 
 static int on_entry(void *p, size_t index, struct series_id id, const char *text, size_t len)
@@ -29,6 +32,7 @@ static int on_entry(void *p, size_t index, struct series_id id, const char *text
     }
     r->got[index]++;
     r->read++;
+    r->bytes += len;
     r->last = id;
     if (text && !r->f->accept(r->f->arg, text, len))
         text = NULL;
@@ -36,29 +40,40 @@ static int on_entry(void *p, size_t index, struct series_id id, const char *text
 }
 
 /*
- * How many entries to ask for: all that can be wanted from a single stream; with several, twice the
- * fair share at first, and twice as much each time that was not enough. Who has a budget looks for
- * entries that may be rare.
+ * How many entries to ask a lane for: all that can be wanted from a single stream; with several, twice the
+ * fair share at first, and twice as much each time that was not enough.
  */
-static size_t next_count(const struct fetch *f, size_t last)
+static size_t next_count(const struct fetch *f, size_t last, size_t most)
 {
-    size_t most = f->want + (f->budget ? READ_AHEAD : 0);
     size_t count = f->n == 1 ? f->want : f->want * 2 / f->n + 16;
     if (last)
         count = last * 2;
     return count < most ? count : most;
 }
 
+/* The most that one lane may be asked for in this round. */
+static size_t share(const struct round *r)
+{
+    struct series_range unused;
+    size_t lanes = 0;
+    if (!r->f->budget)
+        return r->f->want;
+    for (size_t lane = 0; lane < r->f->n; lane++)
+        lanes += series_want(r->ctx->series, lane, &unused);
+    return lanes < ROUND ? ROUND / (lanes + !lanes) : 1;
+}
+
 static int ask(struct round *r, bool first)
 {
     const struct fetch *f = r->f;
     bool fix_end = first && !f->descending && f->n > 1;
+    size_t most = share(r);
     r->n = 0;
     for (size_t lane = 0; lane < f->n; lane++) {
         struct series_range range;
         if (!series_want(r->ctx->series, lane, &range))
             continue;
-        r->asked[lane] = next_count(f, r->asked[lane]);
+        r->asked[lane] = next_count(f, r->asked[lane], most);
         r->lanes[r->n] = lane;
         r->got[r->n] = 0;
         r->ranges[r->n++] = (struct store_range){.prefix = f->prefix,
@@ -93,13 +108,15 @@ static int fill(struct round *r, struct fetched *out)
         case SERIES_END:
             return 0;
         case SERIES_NEED:
-            if (r->f->budget && r->read >= r->f->budget) {
+            if (r->f->budget && (r->read >= r->f->budget || r->bytes >= BYTES_MAX)) {
                 out->cut = true;
                 out->end = r->last;
                 return 0;
             }
             if (ask(r, first) < 0)
                 return -1;
+            if (first)
+                r->read = r->bytes = 0; /* with many lanes it would use up all */
             first = false;
             break;
         }

@@ -18,7 +18,7 @@ struct fetch {
     size_t want;                                             /* entries; ctx->page has room for them */
     bool (*accept)(void *arg, const char *text, size_t len); /* which entries count */
     void *arg;
-    size_t budget; /* entries read at most; 0: no bound */
+    size_t budget; /* about so many entries are read at most, and 16 MiB of them; 0: no bound */
 };
 
 struct fetched {

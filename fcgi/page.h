@@ -16,7 +16,7 @@ struct page_source {
     const char *path;                                        /* of the Link header */
     const char *prefix;                                      /* of the streams' keys */
     bool (*accept)(void *arg, const char *text, size_t len); /* which entries count */
-    size_t budget;                                           /* entries read for one page at most; 0: no bound */
+    size_t budget;                                           /* as in fetch.h */
 };
 
 struct page {

@@ -387,6 +387,21 @@ describe('GET /api/battery-history', () => {
         assert.deepEqual((await rig.ok('/api/battery-history/?device_id=b1')).json, expected.filter(([t]) => t % 10 === T % 10).slice(-100));
         assert.deepEqual((await rig.ok('/api/battery-history/?device_id=nobody')).json, []);
     });
+
+    for (const [what, devices, each, more] of [['long histories', 3500, 16, ''], ['long samples', 10000, 1,
+        Array.from({ length: 32 }, (_, i) => `,"${String(i).padStart(32, 'm')}":-1.2345678901234567e-100`).join('')]]) {
+        it(`finds the hundred of the one robot that is used among thousands with ${what}`, async () => {
+            await rig.redis.call('FLUSHALL');
+            await rig.redis.call('EVAL', `for i = 2, ${devices} do
+                redis.call('ZADD', 'tr:devices', i, 'old' .. i)
+                for k = 1, ${each} do redis.call('XADD', 'tr:tel:old' .. i, k .. '-0', 'd', '"battery":1${more}') end
+            end`, 0);
+            await fill('used', 150);
+            await rig.redis.call('ZADD', 'tr:devices', T, 'used');
+            const expected = Array.from({ length: 100 }, (_, i) => [T + (i + 50) * 1000, (i + 50) % 101]);
+            assert.deepEqual((await rig.ok('/api/battery-history/')).json, expected);
+        });
+    }
 });
 
 describe('health and metrics', () => {

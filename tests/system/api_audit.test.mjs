@@ -202,6 +202,23 @@ describe('GET /api/events', () => {
         assert.equal(items.length, 3);
     });
 
+    it('reads a bounded part of long status messages, too', async () => {
+        // As long as a relay stores them: 1024 bytes, each written as six.
+        await rig.redis.call('EVAL', `local status = '"kind":"status","device_id":"r","status":"ready","message":"' .. string.rep('\\\\u0001', 1024) .. '"'
+            for i = 1, 22000 do redis.call('XADD', 'tr:events', ${T} + i .. '-0', 'd', i % 10000 == 5 and '"kind":"stop","device_id":"r"' or status) end`, 0);
+        for (const order of ['asc', 'desc']) {
+            let pages = 0;
+            const items = await rig.walk(`/api/events?order=${order}&kind=stop`, { between: () => { pages++; } });
+            const expected = [T + 5, T + 10005, T + 20005];
+            assert.deepEqual(items.map((e) => Number(e.id.split('-')[0])), order === 'asc' ? expected : expected.reverse());
+            assert.ok(pages >= 6 && pages <= 9, `${pages} pages`);
+        }
+        const { json } = await rig.ok('/api/events?limit=10000');
+        assert.ok(json.count > 2000 && json.count < 5000 && json.next_cursor, `${json.count} of them are 16 MiB`);
+        const next = await rig.ok(`/api/events?limit=10000&cursor=${json.next_cursor}`);
+        assert.equal(Number(next.json.items[0].id.split('-')[0]), Number(json.items.at(-1).id.split('-')[0]) - 1);
+    });
+
     for (const order of ['asc', 'desc']) {
         it(`walks ${order} while events arrive: none twice, none skipped`, async () => {
             let n = 0;
