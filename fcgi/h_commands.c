@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATE_MS      15000 /* an outcome is looked for until so long after its command */
-#define PER_COMMAND  3     /* outcomes of a command that are read, … */
-#define FURTHER      2000  /* … and of later ones in LATE_MS */
+/* An outcome is looked for until so long after its command, and since so long before: when Redis' clock has gone
+ * back, each stream goes on at its own last time. */
+#define LATE_MS      15000
+#define PER_COMMAND  3    /* outcomes of a command that are read, … */
+#define FURTHER      4000 /* … and of others in that time */
 #define STAGES_FIRST 256
 
 /* Where a command stands in the page. */
@@ -96,6 +98,7 @@ static size_t plan(struct join *j, struct store_range *ranges)
         }
         if (r.count == FURTHER)
             continue;
+        r.range.lo.ms -= r.range.lo.ms < LATE_MS ? r.range.lo.ms : LATE_MS;
         r.range.hi.ms = r.range.hi.ms < UINT64_MAX - LATE_MS ? r.range.hi.ms + LATE_MS : UINT64_MAX;
         r.range.hi.seq = UINT64_MAX;
         j->lanes[n] = lane;

@@ -17,7 +17,7 @@ beforeEach(() => rig.redis.call('FLUSHALL'));
 // What the relays' scripts store: JSON members without braces.
 const members = (object) => JSON.stringify(object).slice(1, -1);
 const add = (key, id, object) => rig.redis.call('XADD', key, id, 'd', typeof object === 'string' ? object : members(object));
-const addCommand = (device, ms, seq, more = {}) => add(`tr:cmds:${device}`, `${ms}-0`, {
+const addCommand = (device, ms, seq, more = {}, n = 0) => add(`tr:cmds:${device}`, `${ms}-${n}`, {
     seq, by: 'guest-1a2b3c', relay: 'wsd-1', received_ms: ms - 2, outcome: 'sent',
     command: { type: 'robot_move', x: 0.5, y: -0.3, id: `c-${seq}`, timestamp: at(ms) }, ...more,
 });
@@ -80,6 +80,19 @@ describe('GET /api/commands', () => {
         await addOutcome('s', T + 1, 5, 'applied');
         await addCommand('s', T, 5);
         assert.equal((await rig.ok('/api/commands?device_id=s')).json.items[0].outcome, 'sent', 'the bound holds');
+    });
+
+    it('finds outcomes whose time is before that of their command, as after a clock that went back', async () => {
+        await addCommand('early', 10, 1);
+        await addOutcome('early', 1, 1, 'applied');
+        await addCommand('r', T, 2);
+        await addCommand('r', T, 3, {}, 1);
+        await addOutcome('r', T - 15001, 2, 'applied');
+        await addOutcome('r', T - 15000, 3, 'rejected', { reason: 'old' });
+        const { json } = await rig.ok('/api/commands?device_id=r&order=asc');
+        assert.deepEqual(json.items.map((c) => [c.seq, c.outcome]), [[2, 'sent'], [3, 'rejected']]);
+        assert.equal(json.items[1].stages.at(-1).timestamp, at(T - 15000));
+        assert.equal((await rig.ok('/api/commands?device_id=early')).json.items[0].outcome, 'applied');
     });
 
     it('joins by device and number: equal numbers of two robots are two commands', async () => {
