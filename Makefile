@@ -272,7 +272,7 @@ help:
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
 	@echo 'make faults    the fault tests in their long form, 11 min; FAULTS=dead_man,network,…: only these'
 	@echo 'make sim       the simulation in its long form; SEED=1 SIM_COMMANDS=1000000'
-	@echo 'make bench     the benchmarks; BENCH=fanout,command,ingest,idle,blocked,history BENCH_SECONDS=6'
+	@echo 'make bench     the benchmarks; BENCH=fanout,batch,command,safety,ingest,idle,blocked,history BENCH_SECONDS=6'
 	@echo 'make lint      format, static analysis, both compilers, shell, nginx, units, layers'
 	@echo 'make format | coverage | fuzz FUZZ_SECONDS=60 | compile_commands.json | clean'
 	@echo 'make install   DESTDIR= PREFIX=/usr/local SERVER_NAME=robots.example.org'
