@@ -102,6 +102,18 @@ describe('anyone may drive', () => {
         assert.deepEqual((await events(stack)).filter((event) => event.kind === 'connected').length, 1);
     });
 
+    it('a zero that a relay sent in somebody\'s name says so', async () => {
+        const before = await commands(stack);
+        website.send({ type: 'robot_move', x: 0, y: 0.5, id: 'm-4', device_id: 'robot_01' });
+        await ack(website, 'm-4', 'applied');
+        const zero = await until(async () => (await commands(stack)).find((item) => item.cause === 'deadman'), 3000, 'the zero of the relay');
+        const moved = await command(stack, 'm-4', 'applied');
+        assert.deepEqual([zero.type, zero.x, zero.y, zero.by, zero.command_id], ['robot_move', 0, 0, moved.by, undefined]);
+        assert.ok(zero.seq > moved.seq);
+        assert.equal(moved.cause, undefined);
+        assert.ok(before.every((item) => item.cause === undefined));
+    });
+
     it('a robot that comes, speaks and goes', async () => {
         const robot = await stack.robot('visitor');
         robot.send({ type: 'status', status: 'ready', message: 'Says "hello" ä' });
@@ -153,5 +165,21 @@ describe('one drives at a time', () => {
         const told = await events(stack, '&kind=control');
         assert.deepEqual(told.map((event) => [event.by, event.what, event.epoch]),
             [[granted.holder, 'acquire', granted.epoch], [granted.holder, 'release', control.epoch]]);
+        const zeros = (await commands(stack)).filter((item) => item.cause === 'grant');
+        assert.deepEqual(zeros.map((item) => [item.type, item.x, item.y, item.by, item.epoch]),
+            ['robot_move', 'camera_move'].map((type) => [type, 0, 0, granted.holder, granted.epoch]));
+    });
+
+    it('control that is taken, and control whose holder goes', async () => {
+        const state = (of, epoch) => of.seen((message) => message.type === 'control_state' && message.epoch > epoch);
+        const { control } = await device(stack);
+        driver.send({ type: 'control_acquire', device_id: 'robot_01' });
+        const first = await state(other, control.epoch);
+        other.send({ type: 'control_acquire', device_id: 'robot_01', take: true });
+        const second = await state(driver, first.epoch);
+        await other.leave();
+        const ended = await state(driver, second.epoch);
+        assert.deepEqual((await events(stack, '&kind=control')).slice(2).map((event) => [event.by, event.what, event.epoch]),
+            [[first.holder, 'acquire', first.epoch], [second.holder, 'take', second.epoch], [second.holder, 'expire', ended.epoch]]);
     });
 });

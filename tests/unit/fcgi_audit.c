@@ -231,6 +231,15 @@ static void commands(void **state)
     buf_add(&out, "", 1);
     assert_non_null(strstr(out.data, "{\"stage\":\"received\",\"timestamp\":\"2026-01-15T10:30:45.123Z\"}"));
     buf_clear(&out, SIZE_MAX);
+    /* What a relay sent in somebody's name. */
+    assert_true(
+        put_command("\"seq\":6,\"by\":\"guest-1\",\"relay\":\"wsd-1\",\"cause\":\"deadman\",\"outcome\":\"sent\","
+                    "\"command\":{\"type\":\"robot_move\",\"x\":0,\"y\":0,\"cause\":\"none\"}",
+                    NULL, 0));
+    is_written("{\"id\":\"1768473045123-2\",\"device_id\":\"robot_01\",\"timestamp\":\"2026-01-15T10:30:45.123Z\","
+               "\"seq\":6,\"by\":\"guest-1\",\"relay\":\"wsd-1\",\"cause\":\"deadman\",\"type\":\"robot_move\",\"x\":0,"
+               "\"y\":0,\"outcome\":\"sent\",\"stages\":[{\"stage\":\"sent\",\"timestamp\":"
+               "\"2026-01-15T10:30:45.123Z\"}]}");
     assert_true(put_command("\"seq\":6,\"outcome\":\"sent\",\"command\":{\"type\":\"stop\"}", NULL, 0));
     is_written("{\"id\":\"1768473045123-2\",\"device_id\":\"robot_01\",\"timestamp\":\"2026-01-15T10:30:45.123Z\","
                "\"seq\":6,\"by\":null,\"relay\":null,\"type\":\"stop\",\"outcome\":\"sent\","
