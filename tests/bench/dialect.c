@@ -126,9 +126,11 @@ bool dialect_is_move(const char *data, size_t len)
     return memmem(data, len, "\"robot_move\"", 12) && memmem(data, len, "\"x\":", 4);
 }
 
-bool dialect_is_receipt(const char *data, size_t len)
+bool dialect_is_receipt(const char *data, size_t len, bool *applied)
 {
-    return memmem(data, len, "\"applied\"", 9) != NULL;
+    *applied = memmem(data, len, "\"status\":\"applied\"", 18) != NULL;
+    return *applied || memmem(data, len, "\"status\":\"rejected\"", 19) ||
+           memmem(data, len, "\"status\":\"expired\"", 18);
 }
 
 bool dialect_is_ack(const char *data, size_t len)

@@ -35,7 +35,7 @@ bool dialect_is_command(const char *data, size_t len, unsigned *number);
 bool dialect_is_command_ack(const char *data, size_t len, unsigned *number);
 bool dialect_is_move(const char *data, size_t len);
 bool dialect_is_ack(const char *data, size_t len);
-bool dialect_is_receipt(const char *data, size_t len); /* an ack that says what a robot did */
+bool dialect_is_receipt(const char *data, size_t len, bool *applied); /* an ack that says what became of a move */
 bool dialect_is_error(const char *data, size_t len);
 
 #endif

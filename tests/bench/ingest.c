@@ -32,8 +32,11 @@ struct ingest {
     struct website *websites;
     bool sending;
     uint64_t acks;             /* while the meter ran */
-    uint64_t errors;           /* messages that were refused */
-    uint64_t moves, receipts;  /* sent by the website that drives; what it heard that robots did */
+    uint64_t errors;           /* messages of robots that were refused */
+    uint64_t moves;            /* sent by the website that drives, */
+    uint64_t moves_measured;   /* while the meter ran; */
+    uint64_t applied, dropped; /* what it heard of them: robots did it; they or their relay did not */
+    uint64_t driver_errors;    /* messages of its own that were refused */
     int64_t drive_ns, beat_ns; /* when the next moves and heartbeats are due */
     uint64_t hb;
     struct hist ack, update;
@@ -86,9 +89,10 @@ static void on_robot(void *user, unsigned i, const char *data, size_t len, int64
 /* The website after those that listen. */
 static void on_driver(struct ingest *g, const char *data, size_t len)
 {
-    if (dialect_is_receipt(data, len))
-        g->receipts++;
-    else if (dialect_is_error(data, len) && g->errors++ == 0)
+    bool applied;
+    if (dialect_is_receipt(data, len, &applied))
+        *(applied ? &g->applied : &g->dropped) += 1;
+    else if (dialect_is_error(data, len) && g->driver_errors++ == 0)
         fprintf(stderr, "telerelay-bench: the driving website got %.*s\n", (int)(len < 200 ? len : 200), data);
 }
 
@@ -126,8 +130,11 @@ static void drive_robots(struct ingest *g, int64_t now)
         return;
     g->drive_ns = now + (int64_t)(1e9 / g->o->drive_hz);
     for (unsigned i = 0; i < g->o->robots; i++) {
-        size_t len = dialect_move(text, i, ++g->moves, g->o->safe, g->hb);
-        net_send(g->crowd.websites[g->o->websites], text, len);
+        size_t len = dialect_move(text, i, g->moves + 1, g->o->safe, g->hb);
+        if (net_send(g->crowd.websites[g->o->websites], text, len) != 0)
+            continue;
+        g->moves++;
+        g->moves_measured += measuring(g);
     }
 }
 
@@ -153,6 +160,12 @@ static uint64_t unacked(const struct ingest *g)
     return n - (g->errors < n ? g->errors : n);
 }
 
+/* Moves that nobody has said anything about. Less than none: too much was said. */
+static int64_t without_receipt(const struct ingest *g)
+{
+    return g->o->safe ? (int64_t)(g->moves - g->driver_errors - g->applied - g->dropped) : 0;
+}
+
 static void drive(struct ingest *g)
 {
     g->sending = true;
@@ -165,7 +178,7 @@ static void drive(struct ingest *g)
     meter_stop(&g->meter);
     g->sending = false;
     int64_t limit = clock_mono_ns() + DRAIN_NS;
-    while (unacked(g) && clock_mono_ns() < limit)
+    while ((unacked(g) || without_receipt(g) > 0) && clock_mono_ns() < limit)
         net_wait(g->crowd.net, limit);
 }
 
@@ -207,14 +220,17 @@ static int report(const struct ingest *g)
     jsonw_kv_int(&w, "closed", g->crowd.closed);
     if (g->o->drive_hz > 0) {
         jsonw_kv_int(&w, "moves", (int64_t)g->moves);
-        jsonw_kv_int(&w, "receipts", (int64_t)g->receipts);
+        jsonw_kv_int(&w, "applied", (int64_t)g->applied);
+        jsonw_kv_int(&w, "dropped", (int64_t)g->dropped);
+        jsonw_kv_int(&w, "without_receipt", without_receipt(g));
+        jsonw_kv_int(&w, "driver_errors", (int64_t)g->driver_errors);
     }
     if (g->o->redis) {
         int64_t stored = store_count(g->o->redis, g->o->prefix, g->o->robots);
         jsonw_kv_int(&w, "acked_in_all", (int64_t)acked);
         jsonw_kv_int(&w, "stored", stored);
     }
-    meter_put_cpu(&w, &g->meter, (double)g->acks);
+    meter_put_cpu(&w, &g->meter, (double)(g->o->outstanding ? g->acks : g->moves_measured));
     meter_put_latency(&w, "ack_us", &g->ack);
     put_websites(&w, g);
     return meter_end(&w);

@@ -27,7 +27,7 @@ static const struct row rows[] = {
     {"hz", REAL, AT(hz), 0.01, 100000, "messages per second of one sender"},
     {"seconds", REAL, AT(seconds), 0.2, 600, "measured time"},
     {"warmup", REAL, AT(warmup), 0.1, 60, "time before it, s"},
-    {"outstanding", COUNT, AT(outstanding), 1, 1000, "unacknowledged messages per robot (ingest)"},
+    {"outstanding", COUNT, AT(outstanding), 0, 1000, "unacknowledged messages per robot; 0: only moves (ingest)"},
     {"concurrency", COUNT, AT(concurrency), 1, 64, "requests at once (history, xrange)"},
     {"limit", COUNT, AT(limit), 1, 10000, "samples per answer (history, xrange)"},
     {"samples", COUNT, AT(samples), 1, 10000000, "samples to store (seed)"},

@@ -21,7 +21,7 @@ struct options {
     double hz;            /* messages per second of one robot or website */
     double seconds;       /* measured time */
     double warmup;        /* s before it */
-    unsigned outstanding; /* unacknowledged messages per robot, closed loop */
+    unsigned outstanding; /* unacknowledged messages per robot, closed loop; 0: they send none */
     unsigned concurrency; /* requests at once */
     unsigned limit;       /* samples per answer */
     unsigned samples;     /* samples to store beforehand */

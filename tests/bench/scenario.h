@@ -14,7 +14,8 @@ int fanout_run(const struct options *o);
 int command_run(const struct options *o);
 
 /* Robots that send as soon as one of their messages is acknowledged: throughput, CPU per sample, and how
- * the websites fare meanwhile. With --redis also whether every acknowledged sample is stored. */
+ * the websites fare meanwhile. With --redis also whether every acknowledged sample is stored; with --drive-hz
+ * what becomes of the moves of one more website, and with --outstanding 0 CPU per move. */
 int ingest_run(const struct options *o);
 
 /* Websites that do nothing: memory and CPU per connection. */

@@ -55,8 +55,13 @@ test('a smoke run of all benchmarks', { timeout: 240_000 }, async (t) => {
     assert.equal(value(name), 0, name);
     assert.ok(byName.get(name).details.acked > 100, name);
   }
+  for (const name of ['safety.without_receipt', 'safety.errors']) {
+    assert.ok(byName.get(name)?.ok, `${name}: ${JSON.stringify(byName.get(name))}`);
+  }
+  assert.ok(byName.get('safety.without_receipt').details.moves > 100);
+  assert.equal(byName.get('safety.throughput').against, 'robots that nobody drives');
   assert.equal(value('idle.connections'), 1000);
-  for (const name of ['fanout_10x20hz_100.cpu', 'command.p50', 'ingest.throughput', 'idle.memory', 'history_1000x1.of_redis']) {
+  for (const name of ['fanout_10x20hz_100.cpu', 'command.p50', 'ingest.throughput', 'safety.throughput', 'safety.move_cpu', 'idle.memory', 'history_1000x1.of_redis']) {
     assert.ok(value(name) > 0, name);
   }
 });

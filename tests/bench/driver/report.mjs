@@ -14,9 +14,10 @@ const shown = (value) => {
 export class Report {
   #all = [];
 
-  // name, value, unit; ratio: to the reference; goal: text; ok: true, false, or null where there is no goal
-  add({ name, value, unit, reference = null, ratio = null, goal = null, ok = null, details = {} }) {
-    this.#all.push({ name, value, unit, goal, ok, ratio, reference, details, date: new Date().toISOString(), cpu });
+  // name, value, unit; ratio: to the reference; against: what that is; goal: text; ok: true, false, or null where
+  // there is no goal
+  add({ name, value, unit, reference = null, ratio = null, against = null, goal = null, ok = null, details = {} }) {
+    this.#all.push({ name, value, unit, goal, ok, ratio, reference, against, details, date: new Date().toISOString(), cpu });
   }
 
   // A figure that may be `factor` times the reference's at most, or must be at least.
@@ -25,13 +26,13 @@ export class Report {
     const limit = most ?? least;
     const goal = limit === undefined ? null : `${most === undefined ? '≥' : '≤'} ${limit} × ${referenceName}`;
     const ok = goal && ratio !== null ? (most === undefined ? ratio >= least : ratio <= most) : null;
-    this.add({ name, value, unit, reference, ratio, goal, ok, details });
+    this.add({ name, value, unit, reference, ratio, against: ratio === null ? null : referenceName, goal, ok, details });
   }
 
-  // A figure with a fixed limit.
+  // A figure with fixed limits.
   limit({ name, unit, value, most, least, details }) {
-    const goal = most === undefined ? `≥ ${least}` : `≤ ${most}`;
-    this.add({ name, value, unit, goal, ok: most === undefined ? value >= least : value <= most, details });
+    const goal = [least === undefined ? '' : `≥ ${least}`, most === undefined ? '' : `≤ ${most}`].filter(Boolean).join(', ');
+    this.add({ name, value, unit, goal, ok: !(value < least) && !(value > most), details });
   }
 
   jsonLines() {
@@ -46,7 +47,7 @@ export class Report {
       one.unit,
       shown(one.reference),
       one.ratio === null ? '–' : one.ratio.toFixed(2),
-      one.goal ?? '',
+      one.goal ?? (one.against ? `beside ${one.against}` : ''),
       one.ok === null ? '' : one.ok ? 'ok' : 'MISSED',
     ]);
     const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
