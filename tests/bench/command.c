@@ -109,8 +109,8 @@ static int report(const struct command *c)
     meter_begin(&w, buf, "command");
     jsonw_kv_num(&w, "hz", c->o->hz);
     jsonw_kv_int(&w, "sent", c->counted);
-    jsonw_kv_int(&w, "lost", c->counted - c->delivered);
-    jsonw_kv_int(&w, "unacked", c->counted - c->acked);
+    jsonw_kv_int(&w, "lost", (int64_t)c->counted - c->delivered);
+    jsonw_kv_int(&w, "unacked", (int64_t)c->counted - c->acked);
     jsonw_kv_int(&w, "duplicate", c->duplicate);
     jsonw_kv_int(&w, "errors", c->errors);
     jsonw_kv_int(&w, "closed", c->crowd.closed);

@@ -141,7 +141,9 @@ bool dialect_is_ack(const char *data, size_t len)
 bool dialect_is_command_ack(const char *data, size_t len, unsigned *number)
 {
     char id[16];
-    if (!dialect_is_ack(data, len) || !find(data, len, "\"id\":\"c", id, sizeof id))
+    bool applied;
+    if (!dialect_is_ack(data, len) || dialect_is_receipt(data, len, &applied) ||
+        !find(data, len, "\"id\":\"c", id, sizeof id))
         return false;
     *number = (unsigned)strtoul(id, NULL, 10);
     return true;

@@ -32,7 +32,7 @@ size_t dialect_answer(char *out, const char *move, size_t len);
 /* What was received. True with the outputs set when the message is of that kind. */
 bool dialect_is_telemetry(const char *data, size_t len, unsigned *robot, uint64_t *seq);
 bool dialect_is_command(const char *data, size_t len, unsigned *number);
-bool dialect_is_command_ack(const char *data, size_t len, unsigned *number);
+bool dialect_is_command_ack(const char *data, size_t len, unsigned *number); /* the relay's own, no receipt */
 bool dialect_is_move(const char *data, size_t len);
 bool dialect_is_ack(const char *data, size_t len);
 bool dialect_is_receipt(const char *data, size_t len, bool *applied); /* an ack that says what became of a move */
