@@ -46,9 +46,11 @@ test('a smoke run of all benchmarks', { timeout: 240_000 }, async (t) => {
   };
 
   // Telemetry for a website that does not keep up, and moves that a newer one replaced, may be dropped if that
-  // is counted: on a busy machine the load generator itself is such a website.
+  // is counted: on a busy machine the load generator itself is such a website. So may samples that the relay
+  // refused, as when Redis was not let run.
   for (const name of ['fanout_10x20hz_100.lost', 'fanout_10x500hz_20.lost', 'command.lost']) {
-    assert.ok(value(name) <= byName.get(name).details.dropped, `${name}: ${JSON.stringify(byName.get(name))}`);
+    const { dropped, refused = 0 } = byName.get(name).details;
+    assert.ok(value(name) <= dropped + refused, `${name}: ${JSON.stringify(byName.get(name))}`);
   }
   assert.ok(value('blocked.lost_to_a_reader') <= byName.get('blocked.lost_to_a_reader').details.dropped_in_all);
   for (const name of ['ingest.lost', 'ingest_5_websites.lost']) {

@@ -39,7 +39,7 @@ async function fanoutCase(report, name, load, ours, nchan) {
   compare('p50', 'µs', 'latency_us.p50');
   compare('p99', 'µs', 'latency_us.p99', 1);
   report.limit({ name: `${name}.lost`, unit: 'messages', value: total(own, 'lost') + total(own, 'duplicate'), most: 0,
-    details: { dropped, expected: total(own, 'expected'), nchan_lost: theirs ? total(theirs, 'lost') : null } });
+    details: { dropped, refused: total(own, 'errors') * load.websites, expected: total(own, 'expected'), nchan_lost: theirs ? total(theirs, 'lost') : null } });
 }
 
 async function fanout(report) {
