@@ -370,6 +370,8 @@ static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent resu
     }
     if (robots < c->local)
         robots = c->local;
+    if (s != NULL && c->id[0] != '\0' && (result == BUS_SENT_EXPIRED || result == BUS_SENT_NOBODY))
+        dedupe_forget(&s->op->sent, c->id);
     if (s == NULL)
         ;
     else if (result == BUS_SENT || result == BUS_SENT_UNLATCHED || (stop && c->local > 0))
