@@ -87,6 +87,7 @@ struct conf {
         char ca[CONF_PATH_MAX];         /* PEM of the authority to trust; "" for the system's */
         char trace[CONF_PATH_MAX];      /* JSON lines of output changes; "" for none */
         int deadman_ms;                 /* ms from the last motion command to outputs at zero */
+        int watchdog_ms;                /* ms of silence of the main loop until outputs are at zero */
         char spool[CONF_PATH_MAX];      /* directory for what outlives the program; "" for none */
         int heartbeat_ms;               /* ms between heartbeats */
         int fresh_ms;                   /* ms that the heartbeat of a motion may be old */

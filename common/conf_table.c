@@ -101,6 +101,8 @@ const struct conf_key conf_table[] = {
      "file that gets a JSON line for each change of an output; empty: none"},
     {"robot", "deadman_ms", CONF_INT, AT(robot, deadman_ms), "300", 50, 5000, "ms", FIXED,
      "time after the last motion command at which the outputs go to zero"},
+    {"robot", "watchdog_ms", CONF_INT, AT(robot, watchdog_ms), "170", 100, 5000, "ms", FIXED,
+     "silence of the main loop after which the outputs go to zero"},
     {"robot", "spool", CONF_PATH, AT(robot, spool), "", 0, 0, NULL, FIXED,
      "directory for what outlives the program, such as the stop latch; empty: none"},
     {"robot", "heartbeat_ms", CONF_INT, AT(robot, heartbeat_ms), "200", 50, 500, "ms", FIXED,

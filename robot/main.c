@@ -21,9 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROGRAM     "telerelay-robot"
-#define WATCHDOG_MS 200
-#define EXIT_MS     1500 /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
+#define PROGRAM "telerelay-robot"
+#define EXIT_MS 1500 /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
 
 struct robot {
     struct conf conf;
@@ -228,7 +227,7 @@ static int open_outputs(struct robot *r)
         .hal = r->hal,
         .trace = r->trace,
         .deadman_ms = c->deadman_ms,
-        .watchdog_ms = WATCHDOG_MS,
+        .watchdog_ms = c->watchdog_ms,
         .fresh_ms = c->fresh_ms,
         .require_fresh = c->require_fresh,
         .first_hb = first_heartbeat(),
@@ -290,8 +289,8 @@ static int run(struct robot *r)
     if (open_latch(r) != 0 || open_outputs(r) != 0 || open_agent_and_link(r) != 0)
         return -1;
     log_info("started", log_str("device_id", c->device_id), log_str("driver", c->driver), log_str("url", c->url),
-             log_int("deadman_ms", c->deadman_ms), log_int("speed", 100), log_bool("stopped", r->latch.stopped),
-             log_bool("realtime", outputs_realtime(r->outputs)));
+             log_int("deadman_ms", c->deadman_ms), log_int("watchdog_ms", c->watchdog_ms), log_int("speed", 100),
+             log_bool("stopped", r->latch.stopped), log_bool("realtime", outputs_realtime(r->outputs)));
     if (r->latch.stopped)
         log_warn("starts_stopped", log_str("msg", "Nothing moves until it is re-armed"), log_str("by", r->latch.by));
     if (c->token_file[0] != '\0' && !r->url.tls && !url_is_local(&r->url))

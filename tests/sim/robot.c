@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WATCHDOG_MS 200  /* as in robot/main.c */
+#define WATCHDOG_MS 170  /* as in [robot] */
 #define PING_MS     1000 /* as in robot/link.c, like the next two */
 #define HANGUP_MS   3000
 #define ATTEMPT_MS  5000

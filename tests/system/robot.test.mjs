@@ -283,6 +283,16 @@ describe('robot: at rest when nobody asks for motion', () => {
     });
 });
 
+describe('robot: watchdog', () => {
+    // That it stops a robot whose main loop hangs is in tests/faults/dead_man.test.mjs.
+    it('is at 170 ms unless told otherwise', async () => {
+        const relay = await Relay.listen();
+        await startRobot(relay.port).says(/event=started .* watchdog_ms=170 /);
+        await startRobot(relay.port, { flags: ['--watchdog-ms', '400'] }).says(/event=started .* watchdog_ms=400 /);
+        await startRobot(relay.port, { env: { TELERELAY_ROBOT_WATCHDOG_MS: '100' } }).says(/event=started .* watchdog_ms=100 /);
+    });
+});
+
 describe('robot: connecting again', () => {
     it('after each loss, without a leak', async () => {
         const relay = await Relay.listen();
@@ -381,6 +391,11 @@ describe('robot: bad usage', () => {
         assert.equal((await run('--url', 'ws://localhost/?device_id=robot_02')).status, 2);
         assert.equal((await run('--device-id', 'a b')).status, 2);
         assert.equal((await run('--deadman-ms', '0')).status, 2);
+        for (const ms of ['99', '5001']) {
+            const { status, log } = await run('--watchdog-ms', ms);
+            assert.equal(status, 2);
+            assert.match(log, /watchdog-ms.* 100 to 5000/);
+        }
         for (const [flag, file] of [['--trace', '/nonexistent/trace'], ['--token-file', '/nonexistent/token'], ['--ca', '/nonexistent/ca.pem']]) {
             const { status, log } = await run(flag, file);
             assert.equal(status, 1, log);
