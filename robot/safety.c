@@ -77,11 +77,17 @@ static enum safety_verdict check_number(struct safety *s, size_t kind, const str
     return kind < SAFETY_AXES && order->seq <= s->latch.seq ? SAFETY_REFUSED_OLD : SAFETY_APPLIED;
 }
 
-static bool fresh(const struct safety *s, int64_t hb)
+/* Whether the heartbeat was sent on this connection, and not too long ago. */
+static bool sent_within(const struct safety *s, int64_t hb, int64_t ns)
 {
     int64_t back = s->next_hb - hb; /* 1: the last one sent */
 
-    return back >= 1 && back <= s->hb_count && s->now - s->hb_at[hb % SAFETY_HEARTBEATS] <= s->config.fresh_ns;
+    return back >= 1 && back <= s->hb_count && s->now - s->hb_at[hb % SAFETY_HEARTBEATS] <= ns;
+}
+
+static bool fresh(const struct safety *s, int64_t hb)
+{
+    return sent_within(s, hb, s->config.fresh_ns);
 }
 
 static enum safety_verdict check_fresh(const struct safety *s, const struct safety_order *order)
@@ -120,16 +126,23 @@ enum safety_verdict safety_on_motion(struct safety *s, enum safety_axis axis, do
 
 static enum safety_verdict set(struct safety *s, size_t kind, int percent, const struct safety_order *order)
 {
+    enum safety_verdict verdict;
+
+    if (!order)
+        order = &nothing;
     if (percent < 1 || percent > 100)
         return SAFETY_REFUSED_RANGE;
-    return check_number(s, kind, order ? order : &nothing);
+    verdict = check_number(s, kind, order);
+    if (verdict == SAFETY_APPLIED && order->relay_hb >= 0 && !sent_within(s, order->relay_hb, SAFETY_SETTING_NS))
+        verdict = SAFETY_EXPIRED_HB;
+    return verdict;
 }
 
 enum safety_verdict safety_on_speed(struct safety *s, int percent, const struct safety_order *order, int64_t now)
 {
+    advance(s, now);
     enum safety_verdict verdict = set(s, KIND_SPEED, percent, order);
 
-    advance(s, now);
     if (verdict == SAFETY_APPLIED) {
         s->speed = percent;
         s->speed_cause = SAFETY_COMMAND;
@@ -139,9 +152,9 @@ enum safety_verdict safety_on_speed(struct safety *s, int percent, const struct 
 
 enum safety_verdict safety_on_brightness(struct safety *s, int percent, const struct safety_order *order, int64_t now)
 {
+    advance(s, now);
     enum safety_verdict verdict = set(s, KIND_BRIGHTNESS, percent, order);
 
-    advance(s, now);
     if (verdict == SAFETY_APPLIED) {
         s->brightness = percent;
         s->brightness_cause = SAFETY_COMMAND;

@@ -13,6 +13,9 @@
  *     is numbered before the stop or the re-arm is none. The latch outlives the program, by the caller's care;
  *   - a motion that is not zero has to be fresh: the heartbeats that it names were sent on this
  *     connection, at most `fresh_ns` ago. A zero motion only ever stops, so it may be older;
+ *   - a setting whose relay names a heartbeat has to be from this connection as well, and at most
+ *     SAFETY_SETTING_NS old: it may have waited in a socket, behind a program that stood still. When the relay
+ *     names none (an old one) it has no age;
  *   - commands of one kind (drive, camera, speed, brightness) are taken in rising order of their numbers
  *     only. A lower epoch than the last is refused; a higher one begins the numbers anew. What is refused
  *     for another reason counts as seen, so a copy of it is refused as well;
@@ -53,7 +56,8 @@ enum safety_verdict {
 enum safety_axis { SAFETY_DRIVE, SAFETY_CAMERA, SAFETY_AXES };
 
 #define SAFETY_KINDS      (SAFETY_AXES + 2)  /* of numbered commands: the axes, speed, brightness */
-#define SAFETY_HEARTBEATS 256                /* remembered; more than are sent within any fresh_ns */
+#define SAFETY_HEARTBEATS 256                /* remembered; more than are sent within any of the times */
+#define SAFETY_SETTING_NS 10000000000LL      /* 10 s: as long as a relay keeps a setting by default */
 #define SAFETY_SEQ_MAX    9007199254740992LL /* 2^53: what JSON carries exactly */
 
 /* What a command brings beside its values; -1 where absent. */

@@ -60,6 +60,7 @@ describe('robot: what became of a command', () => {
         assert.equal(pick(await link.order(forward({ seq: 103, y: 7 }))), 'rejected out_of_range');
         assert.equal(pick(await link.order({ type: 'set_speed', value: 60, seq: 104, hb: 1 })), 'applied');
         assert.equal(pick(await link.order({ type: 'set_speed', value: 70, seq: 104 })), 'rejected old');
+        assert.equal(pick(await link.order({ type: 'set_speed', value: 70, seq: 105, relay_hb: 1 })), 'expired hb');
         assert.equal(pick(await link.order({ type: 'request_frame', seq: 105 })), 'rejected no_camera');
         await robot.driveAfter(0, ({ left }) => left === 0.6);
         assert.deepEqual(robot.drive().filter(({ cause }) => cause === 'command').map(({ left }) => left), [1, 0.6]);
@@ -321,6 +322,8 @@ describe('robot: nothing from before', () => {
         assert.equal(pick(await again.order(forward({ seq: 51, epoch: 3, hb }))), 'expired hb');
         assert.equal(pick(await again.order(forward({ seq: 50, epoch: 3 }))), 'rejected old');
         assert.equal(pick(await again.order(forward({ seq: 60, epoch: 2 }))), 'rejected epoch');
+        assert.equal(pick(await again.order({ type: 'set_speed', value: 30, seq: 51, relay_hb: hb })), 'expired hb');
+        assert.equal(pick(await again.order({ type: 'set_brightness', value: 30, seq: 51, relay_hb: hb })), 'expired hb');
         await endsAtRest(robot);
         const after = robot.drive().filter(({ t_ns }) => t_ns > Number(lost));
         assert.ok(after.length === 1 && after[0].cause === 'link' && atRest(after[0]), JSON.stringify(after));

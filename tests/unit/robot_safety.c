@@ -450,6 +450,54 @@ static void heartbeats_of_another_connection_mean_nothing(void **state)
     assert_int_equal(drive_hb(&s, 1, now, -1, 1030), SAFETY_APPLIED);
 }
 
+static enum safety_verdict set_after(struct safety *s, int64_t hb, int64_t relay_hb, int64_t seq, int64_t ms)
+{
+    struct safety_order o = {.seq = seq, .epoch = -1, .hb = hb, .relay_hb = relay_hb};
+    enum safety_verdict verdict = safety_on_speed(s, 40, &o, ms * MS);
+
+    assert_int_equal(safety_on_brightness(s, 40, &o, ms * MS), verdict);
+    return verdict;
+}
+
+static void a_setting_may_be_10_s_old_and_no_older(void **state)
+{
+    struct safety s;
+    int64_t first, second;
+
+    (void)state;
+    start(&s);
+    first = safety_heartbeat(&s, 1000 * MS);
+    second = safety_heartbeat(&s, 9000 * MS);
+    assert_int_equal(set_after(&s, -1, first, -1, 11000), SAFETY_APPLIED);
+    assert_int_equal(set_after(&s, -1, first, 5, 11001), SAFETY_EXPIRED_HB);
+    assert_int_equal(set_after(&s, -1, second, 5, 11001), SAFETY_REFUSED_OLD); /* refused, but seen */
+    assert_int_equal(set_after(&s, -1, second, 6, 11001), SAFETY_APPLIED);
+    assert_int_equal(set_after(&s, first, second, -1, 11001), SAFETY_APPLIED); /* the sender's has no say in this */
+    assert_int_equal(set_after(&s, -1, second + 1, -1, 11001), SAFETY_EXPIRED_HB);
+    assert_int_equal(set_after(&s, -1, 0, -1, 11001), SAFETY_EXPIRED_HB);
+    assert_int_equal(set_after(&s, -1, -1, -1, 60000), SAFETY_APPLIED);        /* an old relay */
+    assert_int_equal(set_after(&s, -1, second, -1, 41000), SAFETY_EXPIRED_HB); /* stood still for 30 s */
+    safety_heartbeat(&s, 70000 * MS);
+    safety_on_link(&s, false, 70010 * MS);
+    safety_on_link(&s, true, 70020 * MS);
+    assert_int_equal(set_after(&s, -1, second + 1, -1, 70030), SAFETY_EXPIRED_HB); /* of another connection */
+    assert_int_equal(set_after(&s, -1, safety_heartbeat(&s, 70030 * MS), -1, 70040), SAFETY_APPLIED);
+}
+
+/* At the shortest time between heartbeats that can be configured. */
+static void remembers_the_heartbeats_of_10_s(void **state)
+{
+    struct safety s;
+    int64_t last = 0;
+
+    (void)state;
+    start(&s);
+    for (int64_t ms = 1000; ms <= 60000; ms += 50)
+        last = safety_heartbeat(&s, ms * MS);
+    assert_int_equal(set_after(&s, -1, last - 200, -1, 60000), SAFETY_APPLIED);
+    assert_int_equal(set_after(&s, -1, last - 201, -1, 60000), SAFETY_EXPIRED_HB);
+}
+
 static void remembers_so_many_heartbeats_and_no_more(void **state)
 {
     struct safety s;
@@ -507,6 +555,8 @@ int main(void)
         cmocka_unit_test(what_was_refused_counts_as_seen),
         cmocka_unit_test(a_motion_has_to_know_a_fresh_heartbeat),
         cmocka_unit_test(heartbeats_of_another_connection_mean_nothing),
+        cmocka_unit_test(a_setting_may_be_10_s_old_and_no_older),
+        cmocka_unit_test(remembers_the_heartbeats_of_10_s),
         cmocka_unit_test(remembers_so_many_heartbeats_and_no_more),
         cmocka_unit_test(can_insist_on_heartbeats),
     };

@@ -65,12 +65,17 @@ static void nothing_moves(struct witness *w)
     w->moved[0] = w->moved[1] = NEVER;
 }
 
-static bool sent_lately(const struct witness *w, int64_t hb)
+static bool sent_within(const struct witness *w, int64_t hb, int64_t ns)
 {
     for (size_t i = 0; i < w->beats; i++)
         if (w->hb[i] == hb)
-            return w->now - w->at[i] <= w->config.fresh_ns;
+            return w->now - w->at[i] <= ns;
     return false;
+}
+
+static bool sent_lately(const struct witness *w, int64_t hb)
+{
+    return sent_within(w, hb, w->config.fresh_ns);
 }
 
 /* The program starts anew: it knows what is on the disk, and nothing else. */
@@ -150,7 +155,7 @@ static bool rightful(const struct witness *w, const struct given *g)
     if (o->seq >= 0 && !anew && o->seq <= w->last[g->kind])
         return false;
     if (g->kind >= 2)
-        return true;
+        return o->relay_hb < 0 || sent_within(w, o->relay_hb, 10000 * MS);
     if (w->halted || w->stopped || !w->link || (o->seq >= 0 && o->seq <= w->own))
         return false;
     if (g->x == 0 && g->y == 0)
