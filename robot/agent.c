@@ -211,10 +211,7 @@ static void on_stop(struct agent *a, const struct msg *m, int64_t now_ms)
     outputs_stop(a->config.outputs, m->seq); /* before anything else */
     take_over_latch(a, m->by, now_ms);
     send_stop_state(a);
-    if (a->owes_state)
-        answer(a, m->id, m->seq, MSG_REJECTED, "driver");
-    else
-        answer(a, m->id, m->seq, MSG_APPLIED, NULL);
+    answer_verdict(a, m, a->owes_state ? SAFETY_REFUSED_DRIVER : SAFETY_APPLIED);
     log_command(m);
 }
 

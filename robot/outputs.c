@@ -213,14 +213,23 @@ void outputs_destroy(struct outputs *o)
     free(o);
 }
 
-/* Ends every change: applies it and frees the lock. */
+/* Applies a change. With the lock held. */
+static void change(struct outputs *o)
+{
+    if (apply(o) != SAFETY_NEVER)
+        pthread_cond_signal(&o->wake);
+}
+
 static void finish_change(struct outputs *o)
 {
-    int64_t due = apply(o);
-
-    if (due != SAFETY_NEVER)
-        pthread_cond_signal(&o->wake);
+    change(o);
     pthread_mutex_unlock(&o->lock);
+}
+
+/* What the rules allowed is applied only once the driver has it. */
+static enum safety_verdict with_driver(enum safety_verdict verdict, bool known)
+{
+    return verdict == SAFETY_APPLIED && !known ? SAFETY_REFUSED_DRIVER : verdict;
 }
 
 enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, double x, double y,
@@ -230,7 +239,9 @@ enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, dou
 
     pthread_mutex_lock(&o->lock);
     verdict = safety_on_motion(&o->safety, axis, x, y, order, clock_mono_ns());
-    finish_change(o);
+    change(o);
+    verdict = with_driver(verdict, axis == SAFETY_DRIVE ? o->drive_known : o->camera_known);
+    pthread_mutex_unlock(&o->lock);
     return verdict;
 }
 
@@ -240,7 +251,9 @@ enum safety_verdict outputs_speed(struct outputs *o, int percent, const struct s
 
     pthread_mutex_lock(&o->lock);
     verdict = safety_on_speed(&o->safety, percent, order, clock_mono_ns());
-    finish_change(o);
+    change(o);
+    verdict = with_driver(verdict, o->drive_known);
+    pthread_mutex_unlock(&o->lock);
     return verdict;
 }
 
@@ -250,7 +263,9 @@ enum safety_verdict outputs_brightness(struct outputs *o, int percent, const str
 
     pthread_mutex_lock(&o->lock);
     verdict = safety_on_brightness(&o->safety, percent, order, clock_mono_ns());
-    finish_change(o);
+    change(o);
+    verdict = with_driver(verdict, o->brightness_known);
+    pthread_mutex_unlock(&o->lock);
     return verdict;
 }
 

@@ -44,7 +44,10 @@ struct outputs *outputs_create(const struct outputs_config *config, char *err, s
 /* Everything at rest (cause stop), thread ended. NULL is allowed. */
 void outputs_destroy(struct outputs *o);
 
-/* As in safety.h, now. All of them from any thread. When they return the driver has been told. */
+/*
+ * As in safety.h, now. All of them from any thread. When they return the driver has been told. Where it refused, a
+ * motion or setting is SAFETY_REFUSED_DRIVER, and the driver is asked again until it does what was last allowed.
+ */
 enum safety_verdict outputs_motion(struct outputs *o, enum safety_axis axis, double x, double y,
                                    const struct safety_order *order);
 enum safety_verdict outputs_speed(struct outputs *o, int percent, const struct safety_order *order);

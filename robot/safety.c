@@ -286,7 +286,8 @@ const char *safety_cause_name(enum safety_cause cause)
 
 const char *safety_verdict_name(enum safety_verdict verdict)
 {
-    static const char *const names[] = {"applied", "link", "stopped", "out_of_range", "old", "epoch", "hb", "no_hb"};
+    static const char *const names[] = {"applied", "link", "stopped", "out_of_range", "old",
+                                        "epoch",   "hb",   "no_hb",   "driver"};
 
     return names[verdict];
 }

@@ -44,13 +44,14 @@ enum safety_cause {
 /* What came of a command. */
 enum safety_verdict {
     SAFETY_APPLIED,
-    SAFETY_REFUSED_LINK,  /* no link: nobody could have sent it now */
-    SAFETY_REFUSED_STOP,  /* stopped or halted */
-    SAFETY_REFUSED_RANGE, /* not a number within its range */
-    SAFETY_REFUSED_OLD,   /* not newer than the last one of its kind, or than the stop or re-arm */
-    SAFETY_REFUSED_EPOCH, /* from before the present grant of control */
-    SAFETY_EXPIRED_HB,    /* names a heartbeat that is too old or was never sent */
-    SAFETY_EXPIRED_NO_HB, /* names none, and has to */
+    SAFETY_REFUSED_LINK,   /* no link: nobody could have sent it now */
+    SAFETY_REFUSED_STOP,   /* stopped or halted */
+    SAFETY_REFUSED_RANGE,  /* not a number within its range */
+    SAFETY_REFUSED_OLD,    /* not newer than the last one of its kind, or than the stop or re-arm */
+    SAFETY_REFUSED_EPOCH,  /* from before the present grant of control */
+    SAFETY_EXPIRED_HB,     /* names a heartbeat that is too old or was never sent */
+    SAFETY_EXPIRED_NO_HB,  /* names none, and has to */
+    SAFETY_REFUSED_DRIVER, /* the driver did not do what these rules allow: said by the caller, who knows it */
 };
 
 enum safety_axis { SAFETY_DRIVE, SAFETY_CAMERA, SAFETY_AXES };

@@ -542,6 +542,22 @@ static void does_not_say_stopped_before_the_hardware_has(void **state)
     assert_sent(r, 1, "{\"type\":\"stop_state\",\"stopped\":true,\"seq\":6}");
 }
 
+static void says_that_the_driver_refused(void **state)
+{
+    static const char rejected[] = "\"status\":\"rejected\",\"reason\":\"driver\"";
+    struct rig *r = *state;
+
+    open_and_greet(r, 1000);
+    assert_true(has(order(r, "\"robot_move\",\"x\":0,\"y\":1", 700, 1), "applied"));
+    r->stuck = true;
+    assert_true(has(order(r, "\"robot_move\",\"x\":0,\"y\":0.5", 700, 2), rejected));
+    assert_true(has(order(r, "\"robot_move\",\"x\":0,\"y\":0", 700, 3), rejected)); /* it still drives */
+    assert_true(has(order(r, "\"camera_move\",\"x\":0,\"y\":1", 700, 4), "applied"));
+    r->stuck = false;
+    assert_true(has(order(r, "\"robot_move\",\"x\":0,\"y\":0", 700, 5), "applied"));
+    assert_true(r->left == 0 && r->right == 0);
+}
+
 static void says_again_what_the_link_did_not_take(void **state)
 {
     struct rig *r = *state;
@@ -573,6 +589,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(starts_as_it_ended, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_that_could_not_be_stored_is_stored_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(does_not_say_stopped_before_the_hardware_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(says_that_the_driver_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(says_again_what_the_link_did_not_take, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_what_became_of_telemetry, set_up, tear_down),
     };

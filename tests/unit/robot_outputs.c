@@ -35,7 +35,8 @@ struct board {
     unsigned drive_calls;
     int refuse; /* so many more calls of set_drive fail */
     unsigned refused;
-    atomic_int inside; /* calls at this moment */
+    atomic_bool other_refuses; /* set_camera and set_brightness fail */
+    atomic_int inside;         /* calls at this moment */
 };
 
 static void enter(struct board *b)
@@ -75,22 +76,27 @@ static int set_drive(void *self, double left, double right)
 static int set_camera(void *self, double pan, double tilt)
 {
     struct board *b = self;
+    int rc = atomic_load(&b->other_refuses) ? -1 : 0;
 
     enter(b);
-    b->pan = pan;
-    b->tilt = tilt;
+    if (rc == 0) {
+        b->pan = pan;
+        b->tilt = tilt;
+    }
     leave(b);
-    return 0;
+    return rc;
 }
 
 static int set_brightness(void *self, int percent)
 {
     struct board *b = self;
+    int rc = atomic_load(&b->other_refuses) ? -1 : 0;
 
     enter(b);
-    b->brightness = percent;
+    if (rc == 0)
+        b->brightness = percent;
     leave(b);
-    return 0;
+    return rc;
 }
 
 static const struct hal_driver driver = {
@@ -259,6 +265,38 @@ static void a_driver_that_refuses_is_asked_again(void **state)
     wait_zero(&b);
     assert_int_equal(b.refused, 5);
     assert_in_range(outputs_events(o).failed, 5, 5);
+    outputs_destroy(o);
+}
+
+static void what_the_driver_refused_is_not_applied(void **state)
+{
+    struct board b;
+    struct outputs *o;
+
+    (void)state;
+    board_init(&b);
+    o = make(&b);
+    outputs_link(o, true);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL), SAFETY_APPLIED);
+    refuse(&b, INT_MAX);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 0.5, NULL), SAFETY_REFUSED_DRIVER);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 0, NULL), SAFETY_REFUSED_DRIVER);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 0, NULL), SAFETY_REFUSED_DRIVER); /* the same again */
+    assert_int_equal(outputs_speed(o, 50, NULL), SAFETY_REFUSED_DRIVER);                  /* it is the drive's */
+    assert_int_equal(outputs_motion(o, SAFETY_CAMERA, 1, 1, NULL), SAFETY_APPLIED);       /* the camera obeys */
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 2, 0, NULL), SAFETY_REFUSED_RANGE);  /* the rules come first */
+    refuse(&b, 0);
+    wait_zero(&b); /* nobody has to say it again */
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 1, NULL), SAFETY_APPLIED);
+    assert_true(b.left == 0.5);
+    b.other_refuses = true;
+    assert_int_equal(outputs_motion(o, SAFETY_CAMERA, 0, 0, NULL), SAFETY_REFUSED_DRIVER);
+    assert_int_equal(outputs_brightness(o, 30, NULL), SAFETY_REFUSED_DRIVER);
+    assert_int_equal(outputs_motion(o, SAFETY_DRIVE, 0, 0, NULL), SAFETY_APPLIED);
+    b.other_refuses = false;
+    assert_int_equal(outputs_motion(o, SAFETY_CAMERA, 0, 0, NULL), SAFETY_APPLIED);
+    assert_int_equal(outputs_brightness(o, 30, NULL), SAFETY_APPLIED);
+    assert_true(b.pan == 0 && b.brightness == 30);
     outputs_destroy(o);
 }
 
@@ -434,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_hung_main_loop_cannot_drive_on),
         cmocka_unit_test(link_loss_is_at_once),
         cmocka_unit_test(a_driver_that_refuses_is_asked_again),
+        cmocka_unit_test(what_the_driver_refused_is_not_applied),
         cmocka_unit_test(a_stop_reaches_the_driver_before_it_returns_and_holds),
         cmocka_unit_test(a_main_loop_that_is_away_after_a_stop_is_no_fault),
         cmocka_unit_test(says_at_rest_only_when_the_driver_has),
