@@ -194,7 +194,8 @@ static void answer(struct agent *a, const char *id, int64_t seq, enum msg_outcom
         return;
     jsonw_init(&w, buf, sizeof(buf));
     msg_put_outcome(&w, id, seq, outcome, reason);
-    send_ordered(a, &w);
+    if (!w.overflow)
+        a->config.send(a->config.ctx, SENDQ_ANSWER, w.buf, w.len);
 }
 
 static void answer_verdict(struct agent *a, const struct msg *m, enum safety_verdict verdict)

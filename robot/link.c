@@ -44,7 +44,7 @@ struct link {
     int close_code;      /* that the relay gave, 0 without */
     struct backoff backoff;
     struct sendq out;
-    struct throttle invalid_log;
+    struct throttle invalid_log, full_log;
     uint64_t random;
     char token[TOKEN_MAX];
     bool abort;    /* the relay sends a message without end: hang up */
@@ -291,14 +291,19 @@ static int on_writable(struct link *l, struct lws *wsi)
         lost(l, "the relay sent a message without end", 0);
         return -1;
     }
-    struct sendq_item *item = sendq_take(&l->out);
+    /* All that fits, since one of these calls may come to dozens of commands. What libwebsockets could not get rid of
+     * it keeps itself, without bound: never more than one piece of a message. */
+    struct sendq_item *item = NULL;
+    bool choked;
 
-    if (item) {
+    while (!(choked = lws_send_pipe_choked(wsi)) && (item = sendq_take(&l->out))) {
         int n = lws_write(wsi, item->buf + SENDQ_HEADROOM, item->len, LWS_WRITE_TEXT);
 
         free(item);
         if (n < 0)
             return -1;
+    }
+    if (choked) {
         lws_callback_on_writable(wsi);
         return 0;
     }
@@ -483,8 +488,14 @@ void link_stop(struct link *l)
 
 int link_send(struct link *l, enum sendq_lane lane, const char *text, size_t len)
 {
-    if (l->state != LINK_OPEN || sendq_put(&l->out, lane, text, len) < 0)
+    unsigned suppressed;
+    int rc = l->state == LINK_OPEN ? sendq_put(&l->out, lane, text, len) : -1;
+
+    if (rc < 0)
         return -1;
+    if (rc > 0 && lane != SENDQ_LATEST && throttle_pass(&l->full_log, clock_mono_ms(), &suppressed))
+        log_warn("answers_dropped", log_str("msg", "The relay takes nothing: the oldest answers make room"),
+                 log_int("suppressed", suppressed));
     lws_callback_on_writable(l->wsi);
     return 0;
 }

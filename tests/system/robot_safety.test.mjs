@@ -3,6 +3,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -265,14 +266,17 @@ describe('robot: nothing from before', () => {
             const robot = startRobot(between.port, { flags: ['--spool', newSpool()] });
             const link = await relay.link();
             await link.get('heartbeat', 3);
-            let seq = 1;
+            let seq = 1768473045123456;
             assert.equal(pick(await link.order(forward({ seq }))), 'applied');
             await robot.driveAfter(0, moving);
             const held = now();
             between.hold();
             const answers = [];
-            for (let i = 0; i < 800; i++) {
-                answers.push(link.order(forward({ seq: (seq += 1), y: 0.5 })));
+            const { hb } = link.messages.findLast(({ type }) => type === 'heartbeat');
+            for (let i = 0; i < 800; i++) { // as long as they come: all answers together are more than the robot queues
+                const id = randomUUID();
+                answers.push(link.answer(id));
+                link.send(forward({ id, seq: (seq += 1), y: 0.5, hb, relay_hb: hb }));
                 if (i % 20 === 0) await pause(20);
             }
             answers.forEach((answer) => answer.catch(() => {}));

@@ -405,6 +405,7 @@ static void answers_what_has_an_id(void **state)
     open_and_greet(r, 1000);
     assert_string_equal(order(r, forward, 700, 10),
                         "{\"type\":\"ack\",\"id\":\"c10\",\"seq\":10,\"status\":\"applied\"}");
+    assert_int_equal(r->lane[r->n_sent - 1], SENDQ_ANSWER);
     assert_true(r->left == 1 && r->right == 1);
     assert_true(has(order(r, forward, 700, 10), "\"status\":\"rejected\",\"reason\":\"old\""));
     assert_true(has(order(r, forward, 9, 11), "\"status\":\"expired\",\"reason\":\"hb\""));

@@ -193,6 +193,63 @@ static void sendq_is_bounded(void **state)
     sendq_clear(&q);
 }
 
+/* Puts a message of 1,000 bytes that begins with this. */
+static int put_long(struct sendq *q, enum sendq_lane lane, unsigned n)
+{
+    char text[1000] = "";
+
+    snprintf(text, sizeof(text), "%u", n);
+    return sendq_put(q, lane, text, sizeof(text));
+}
+
+static void assert_next_long(struct sendq *q, unsigned n)
+{
+    struct sendq_item *item = sendq_take(q);
+
+    assert_non_null(item);
+    assert_int_equal(item->len, 1000);
+    assert_int_equal(strtoul((char *)item->buf + SENDQ_HEADROOM, NULL, 10), n);
+    free(item);
+}
+
+static void sendq_drops_the_oldest_answers_when_full(void **state)
+{
+    const unsigned fit = SENDQ_CAP / 1000;
+    struct sendq q = {0};
+    char big[SENDQ_CAP] = "";
+
+    (void)state;
+    assert_int_equal(put_long(&q, SENDQ_ORDERED, 9000), 0);
+    assert_int_equal(put_long(&q, SENDQ_LATEST, 9002), 0);
+    for (unsigned n = 0; n < fit - 3; n++)
+        assert_int_equal(put_long(&q, SENDQ_ANSWER, n), 0);
+    assert_int_equal(put_long(&q, SENDQ_ORDERED, 9001), 0);
+    for (unsigned n = fit - 3; n < 800; n++)
+        assert_int_equal(put_long(&q, SENDQ_ANSWER, n), 1);
+    assert_int_equal(put_long(&q, SENDQ_LATEST, 9003), 1);          /* its own makes room, no answer does */
+    assert_int_equal(sendq_put(&q, SENDQ_ORDERED, big, 63000), -1); /* not even without any answer */
+    assert_true(q.bytes == fit * 1000 && q.answers == (fit - 3) * 1000);
+    assert_int_equal(sendq_put(&q, SENDQ_ORDERED, "state", 5), 0); /* there is some room left */
+    assert_int_equal(put_long(&q, SENDQ_ORDERED, 9004), 1);
+    assert_next_long(&q, 9000); /* what is no answer stays, where it was */
+    assert_next_long(&q, 9001);
+    for (unsigned n = 800 - (fit - 3) + 1; n < 800; n++)
+        assert_next_long(&q, n);
+    assert_next(&q, "state");
+    assert_next_long(&q, 9004);
+    assert_next_long(&q, 9003);
+    assert_next(&q, NULL);
+    assert_true(q.bytes == 0 && q.answers == 0);
+    assert_int_equal(sendq_put(&q, SENDQ_ANSWER, "only", 4), 0);
+    assert_int_equal(sendq_put(&q, SENDQ_ORDERED, big, SENDQ_CAP), 1); /* and the tail is right when it goes */
+    assert_int_equal(sendq_put(&q, SENDQ_ANSWER, "none", 4), -1);
+    assert_int_equal(sendq_put(&q, SENDQ_LATEST, "none", 4), -1);
+    free(sendq_take(&q));
+    assert_int_equal(sendq_put(&q, SENDQ_ANSWER, "next", 4), 0);
+    assert_next(&q, "next");
+    assert_next(&q, NULL);
+}
+
 static void throttle_counts_what_it_keeps_back(void **state)
 {
     struct throttle t = {0};
@@ -221,6 +278,7 @@ int main(void)
         cmocka_unit_test(backoff_doubles_up_to_its_cap),
         cmocka_unit_test(sendq_keeps_order_and_the_newest),
         cmocka_unit_test(sendq_is_bounded),
+        cmocka_unit_test(sendq_drops_the_oldest_answers_when_full),
         cmocka_unit_test(throttle_counts_what_it_keeps_back),
     };
 
