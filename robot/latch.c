@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,24 +19,68 @@ static int fail(char *err, size_t cap, const char *dir, const char *what)
     return -1;
 }
 
+static int open_dir(const char *dir)
+{
+    return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* A directory that was just made is not yet safe on disk, whatever is written into it. */
+static int sync_parent(const char *dir)
+{
+    int folder = open_dir(dir);
+    int parent = folder < 0 ? -1 : openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = parent < 0 ? -1 : fsync(parent);
+    int error = errno;
+
+    if (parent >= 0)
+        close(parent);
+    if (folder >= 0)
+        close(folder);
+    errno = error;
+    return rc;
+}
+
+/* The lock goes with the descriptor, so also with a program that is killed. */
+static int take_lock(const char *dir, char *err, size_t err_cap)
+{
+    int folder = open_dir(dir);
+    int fd = folder < 0 ? -1 : openat(folder, LATCH_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int error = errno;
+
+    if (folder >= 0)
+        close(folder);
+    errno = error;
+    if (fd < 0)
+        return fail(err, err_cap, dir, "cannot open " LATCH_LOCK);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    if (errno == EWOULDBLOCK)
+        snprintf(err, err_cap, "%s: is in use by another robot; each needs a directory of its own", dir);
+    else
+        fail(err, err_cap, dir, "cannot lock " LATCH_LOCK);
+    close(fd);
+    return -1;
+}
+
 int latch_open(const char *dir, char *err, size_t err_cap)
 {
     struct stat st;
 
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+    if (mkdir(dir, 0700) == 0) {
+        if (sync_parent(dir) != 0)
+            return fail(err, err_cap, dir, "cannot sync its parent");
+    } else if (errno != EEXIST) {
         return fail(err, err_cap, dir, "cannot be created");
+    }
     if (stat(dir, &st) != 0)
         return fail(err, err_cap, dir, "cannot be used");
     if (!S_ISDIR(st.st_mode)) {
         snprintf(err, err_cap, "%s: is not a directory", dir);
         return -1;
     }
-    return access(dir, R_OK | W_OK | X_OK) == 0 ? 0 : fail(err, err_cap, dir, "cannot be written to");
-}
-
-static int open_dir(const char *dir)
-{
-    return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (access(dir, R_OK | W_OK | X_OK) != 0)
+        return fail(err, err_cap, dir, "cannot be written to");
+    return take_lock(dir, err, err_cap);
 }
 
 /* All of a file, at most `cap` bytes. Bytes, or -1 with errno. */

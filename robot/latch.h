@@ -1,8 +1,8 @@
 /*
  * The stop latch on disk: whether this robot is stopped, so that neither kill -9 nor a loss of power re-arms it.
  *
- * One small file in the spool directory, which belongs to one robot alone. When in doubt the answer
- * is "stopped": a file that cannot be read or makes no sense counts as that; only none at all does not.
+ * One small file in the spool directory, which belongs to one robot alone: a lock keeps others out. When in doubt the
+ * answer is "stopped": a file that cannot be read or makes no sense counts as that; only none at all does not.
  */
 #ifndef TELERELAY_ROBOT_LATCH_H
 #define TELERELAY_ROBOT_LATCH_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define LATCH_FILE "stop.json"
+#define LATCH_LOCK "lock"
 
 struct latch {
     bool stopped;
@@ -22,8 +23,10 @@ struct latch {
     int64_t at_ms;             /* when, wall clock; written for people, not read */
 };
 
-/* Makes sure that `dir` is there, with mode 0700 if it has to be made, and can be written to. 0; -1 with a reason in
- * err. */
+/*
+ * Makes sure that `dir` is there, with mode 0700 if it has to be made, can be written to, and is nobody else's. Returns
+ * a descriptor: as long as it is open the directory is the caller's. -1 with a reason in err.
+ */
 int latch_open(const char *dir, char *err, size_t err_cap);
 
 /* 0 with *out; -1 with a reason in err and *out "stopped". */

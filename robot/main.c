@@ -30,6 +30,7 @@ struct robot {
     char **argv;
     struct url url;
     struct trace *trace;
+    int spool;          /* holds the spool directory; -1 without one */
     struct latch latch; /* as it was at the start */
     void *hal;
     struct outputs *outputs;
@@ -200,7 +201,8 @@ static int open_latch(struct robot *r)
         log_warn("no_spool", log_str("msg", "Without a spool directory a stop does not outlive this program"));
         return 0;
     }
-    if (latch_open(spool, err, sizeof(err)) != 0)
+    r->spool = latch_open(spool, err, sizeof(err));
+    if (r->spool < 0)
         return complain("spool", err);
     if (latch_load(spool, &r->latch, err, sizeof(err)) != 0)
         log_error("latch_unreadable", log_str("msg", "This counts as stopped"), log_str("reason", err));
@@ -278,6 +280,8 @@ static void close_all(struct robot *r)
     if (r->hal)
         find_driver(r->conf.robot.driver)->close(r->hal);
     trace_destroy(r->trace);
+    if (r->spool >= 0)
+        close(r->spool);
 }
 
 /* Runs until SIGTERM. Returns 0, or -1 when a part could not be set up or the loop failed. */
@@ -310,7 +314,7 @@ static int run(struct robot *r)
 
 int main(int argc, char **argv)
 {
-    static struct robot r;
+    static struct robot r = {.spool = -1};
     enum conf_result result;
     char err[128];
     sigset_t set;

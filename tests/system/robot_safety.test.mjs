@@ -190,6 +190,17 @@ describe('robot: stop', () => {
         }
     });
 
+    it('is one robot\'s alone: a second one does not start with its directory, until the first is gone', async () => {
+        const { relay, robot, link, spool } = await start();
+        const second = new Proc('robot', program('telerelay-robot'), ['--spool', spool], { log: path.join(dir, `second${now()}`) });
+        assert.equal((await within(second.exited, 3000, 'exit')).status, 1);
+        assert.match(second.log(), new RegExp(`event=start_failed part=spool reason="${spool}: is in use by another robot`));
+        assert.equal(pick(await link.order({ type: 'stop', by: 'me', seq: 7 })), 'applied');
+        await robot.kill();
+        const { link: again } = await start({ relay, spool, n: 2 });
+        assert.deepEqual(again.messages[0], { type: 'stop_state', stopped: true, seq: 7, by: 'me' });
+    });
+
     it('is obeyed and answered when its directory goes away, and stored once it is back', async () => {
         const { robot, link, spool } = await start();
         fs.rmSync(spool, { recursive: true });

@@ -196,15 +196,49 @@ static void takes_what_is_no_file_for_a_stop(void **state)
     assert_true(l.stopped);
 }
 
+static void assert_opens(struct spool *s, const char *dir)
+{
+    int fd = latch_open(dir, s->err, sizeof(s->err));
+
+    if (fd < 0)
+        fail_msg("%s", s->err);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(close(fd), 0);
+}
+
+static void belongs_to_one_at_a_time(void **state)
+{
+    struct spool *s = *state;
+    struct latch l = make(true, 7, "x");
+    char path[128], text[128];
+    int fd = latch_open(s->dir, s->err, sizeof(s->err));
+
+    assert_true(fd >= 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(latch_open(s->dir, s->err, sizeof(s->err)), -1);
+        snprintf(text, sizeof(text), "%s: is in use by another robot", s->dir);
+        assert_memory_equal(s->err, text, strlen(text));
+    }
+    assert_stored(s, &l); /* the lock is not the latch */
+    assert_int_equal(close(fd), 0);
+    assert_opens(s, s->dir); /* and what is left of it locks nobody out */
+    snprintf(path, sizeof(path), "%s/" LATCH_LOCK, s->dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    assert_int_equal(latch_open(s->dir, s->err, sizeof(s->err)), -1);
+    assert_non_null(strstr(s->err, ": cannot open " LATCH_LOCK));
+}
+
 static void makes_its_directory_or_says_why_not(void **state)
 {
     struct spool *s = *state;
     char path[128];
     struct stat st;
 
-    assert_int_equal(latch_open(s->dir, s->err, sizeof(s->err)), 0);
+    assert_opens(s, s->dir);
     snprintf(path, sizeof(path), "%s/spool", s->dir);
-    assert_int_equal(latch_open(path, s->err, sizeof(s->err)), 0);
+    assert_opens(s, path);
+    assert_opens(s, path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
     snprintf(path, sizeof(path), "%s/no/spool", s->dir);
@@ -256,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(takes_nonsense_for_a_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_broken_file_says_not_stopped_with_another_number, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_what_is_no_file_for_a_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(belongs_to_one_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(makes_its_directory_or_says_why_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_that_does_not_fit_is_a_stop_all_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(says_that_the_directory_is_gone, set_up, tear_down),
