@@ -214,6 +214,17 @@ describe('robot: stop', () => {
         assert.match(fs.readFileSync(path.join(spool, 'stop.json'), 'utf8'), /"stopped":true,"seq":7,"by":"me"/);
     });
 
+    it('is forgotten with the program when nothing could be written, as its log says: then only Redis has it', async () => {
+        const { relay, robot, link, spool } = await start();
+        fs.rmSync(spool, { recursive: true });
+        assert.equal(pick(await link.order({ type: 'stop', by: 'me', seq: 7 })), 'applied');
+        await robot.says(/event=latch_not_stored .*stopped=true/);
+        await robot.kill();
+        const again = await start({ relay, spool, n: 2 });
+        assert.deepEqual(again.link.messages[0], { type: 'stop_state', stopped: false });
+        assert.ok(again.robot.drive().every(atRest));
+    });
+
     it('outlives kill -9 on a full disk', async (t) => {
         const spool = newSpool();
         fs.mkdirSync(spool);
