@@ -2,11 +2,11 @@
 // reports, comes back after every kind of loss, and its outputs rest whenever nobody asks for motion.
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { Proc, freePort, pause, program, until, within } from './lib/harness.mjs';
+import { Proc, ROOT, freePort, pause, program, until, within } from './lib/harness.mjs';
 import { Relay, atRest, dir, moving, ms, now, startRobot } from './lib/robot.mjs';
 
 describe('robot: handshake', () => {
@@ -290,6 +290,24 @@ describe('robot: watchdog', () => {
         await startRobot(relay.port).says(/event=started .* watchdog_ms=170 /);
         await startRobot(relay.port, { flags: ['--watchdog-ms', '400'] }).says(/event=started .* watchdog_ms=400 /);
         await startRobot(relay.port, { env: { TELERELAY_ROBOT_WATCHDOG_MS: '100' } }).says(/event=started .* watchdog_ms=100 /);
+    });
+});
+
+describe('robot: real time', () => {
+    it('is granted to the dead-man by the unit, after the filters that take it away', () => {
+        const unit = fs.readFileSync(path.join(ROOT, 'deploy/systemd/telerelay-robot.service.in'), 'utf8');
+        assert.match(unit, /^LimitRTPRIO=1$/m);
+        assert.match(unit, /^RestrictRealtime=no$/m);
+        const filters = [...unit.matchAll(/^SystemCallFilter=(.*)$/gm)].map(([, filter]) => filter);
+        assert.equal(filters.at(-1), 'sched_setscheduler');
+    });
+
+    it('is taken where it may be, and done without where it may not', async (t) => {
+        const without = ['setpriv', '--bounding-set=-all', '--inh-caps=-all'];
+        if (spawnSync('chrt', ['-f', '1', ...without, 'true']).status !== 0) return t.skip('may not');
+        const relay = await Relay.listen();
+        await startRobot(relay.port).says(/event=started .* realtime=true/);
+        await startRobot(relay.port, { within: without }).says(/event=started .* realtime=false/);
     });
 });
 
