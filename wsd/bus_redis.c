@@ -419,16 +419,16 @@ int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, ui
     static const char *const names[] = {"acquire", "take", "renew", "release", "expire"};
     if (!bus_link_room(b->link))
         return -1;
-    struct author a = author(b, number, by, NULL, b->conf->wsd.move_ttl_ms);
+    struct author a = author(b, number, by, NULL, 0);
     char drive[160], camera[160], lease[16];
     struct jsonw d, c;
     put_zero(&d, drive, sizeof(drive), MSG_ROBOT_MOVE);
     put_zero(&c, camera, sizeof(camera), MSG_CAMERA_MOVE);
     snprintf(lease, sizeof(lease), "%d", b->conf->wsd.control_ms);
     struct rconn_arg args[] = {
-        BUS_ARG(names[op]),         BUS_ARG(device_id),         BUS_ARG(a.sender),   BUS_ARG(a.by),      BUS_ARG(lease),
-        BUS_ARGN(d.buf, d.len - 1), BUS_ARGN(c.buf, c.len - 1), BUS_ARG(a.deadline), BUS_ARG(a.received)};
-    return bus_link_script(b->link, BUS_SCRIPT_CONTROL, args, 9, on_controlled,
+        BUS_ARG(names[op]), BUS_ARG(device_id),         BUS_ARG(a.sender),          BUS_ARG(a.by),
+        BUS_ARG(lease),     BUS_ARGN(d.buf, d.len - 1), BUS_ARGN(c.buf, c.len - 1), BUS_ARG(a.received)};
+    return bus_link_script(b->link, BUS_SCRIPT_CONTROL, args, 8, on_controlled,
                            request(owner, token, (void (*)(void))cb));
 }
 

@@ -35,17 +35,24 @@ struct operator* hub_operator(struct hub *h, struct session *s)
     return op;
 }
 
+static void zero_of(struct hub *h, const struct operator* op, struct robot *r, enum msg_type type)
+{
+    uint64_t *driver = &r->driver[type == MSG_CAMERA_MOVE];
+    if (*driver != op->number)
+        return;
+    *driver = 0;
+    hub_zero(h, r, type);
+}
+
 /* Without the bus only robots here can be told: what this website drives comes to rest, be it too old to do so by
  * itself. */
 static void zero_here(struct hub *h, const struct operator* op, const char *device_id, enum msg_type type)
 {
-    for (struct robot *r = h->robots; r != NULL; r = r->hh.next) {
-        uint64_t *driver = &r->driver[type == MSG_CAMERA_MOVE];
-        if (*driver != op->number || (device_id != NULL && strcmp(r->id, device_id) != 0))
-            continue;
-        *driver = 0;
-        hub_zero(h, r, type);
-    }
+    struct robot *one = device_id ? hub_find_robot(h, device_id) : NULL;
+    if (one != NULL)
+        zero_of(h, op, one, type);
+    for (struct robot *r = device_id ? NULL : h->robots; r != NULL; r = r->hh.next)
+        zero_of(h, op, r, type);
 }
 
 /* --- commands ------------------------------------------------------------------------------ */

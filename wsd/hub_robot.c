@@ -105,7 +105,9 @@ void hub_dropped(struct hub *h, struct session *s, uint64_t token, enum outq_dro
 
 static void await_answer(struct hub *h, struct robot *r, const struct bus_order *o)
 {
-    if (o->origin.number == 0)
+    /* Without a deadline nothing is dropped: of a relay's own zero, or a stop without an id, there is nothing to say.
+     */
+    if (o->origin.number == 0 || (o->id_len == 0 && o->left_ms == INT64_MAX))
         return;
     struct receipt *oldest = receipts_add(&r->waiting, o);
     if (oldest != NULL && oldest->id[0] != '\0' && r->answers)

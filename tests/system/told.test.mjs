@@ -88,6 +88,30 @@ describe('told', () => {
 
 });
 
+describe('with control', () => {
+    let cluster;
+    before(async () => {
+        cluster = await Cluster.start({ relays: 2, flags: ['--control', 'exclusive'] });
+    });
+    after(() => cluster.stop());
+
+    it('nobody hears of zeros that the relay sends by itself', async () => {
+        const robot = obedient(await cluster.robot(2, 'robot_01'));
+        const website = await cluster.website(1);
+        await website.sees(['robot_01']);
+        await website.ask({ type: 'stop' });
+        await website.seen({ type: 'stop_state', stopped: true, confirmed: true });
+        assert.equal((await website.ask({ type: 'control_acquire', device_id: 'robot_01' })).type, 'ack'); // with zeros, which a stopped robot needs not
+        await website.ask({ type: 'rearm' });
+        await website.seen({ type: 'stop_state', stopped: false, confirmed: true });
+        await website.ask({ type: 'robot_move', x: 0, y: 1 });
+        const from = robot.history.length;
+        await robot.seen({ type: 'robot_move', x: 0, y: 0 }, 3000, from); // it has been silent
+        await website.settled();
+        assert.deepEqual(website.all((m) => m.type === 'error' && !m.original_type.startsWith('settled')), []);
+    });
+});
+
 describe('kept', () => {
     let cluster;
     before(async () => {

@@ -1,7 +1,8 @@
 -- Who has control of a robot: a lease that its holder renews.
 -- KEYS: tr:devices tr:held tr:ctl:ID tr:cmds:ID
--- ARGV: acquire, take, renew, release or expire (a release that nobody asked for); device id, SENDER, its name, the lease in ms, JSON without its last brace of
--- a zero motion of the drive and of one of the camera, deadline and time of arrival of these (ms of Redis' clock)
+-- ARGV: acquire, take, renew, release or expire (a release that nobody asked for); device id, SENDER, its name, the
+-- lease in ms, JSON without its last brace of a zero motion of the drive and of one of the camera, time of arrival (ms of
+-- Redis' clock)
 -- Returns {0 granted, renewed or released, 1 somebody else has it or no such robot is known, 2 it was not the
 -- sender's any more; epoch; name of the holder, '' nobody}.
 local op, id, sender, by, control_ms = ARGV[5], ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
@@ -37,7 +38,7 @@ local number = after(last, now_us)
 call('HSET', key, 'seq', int(number + 1), 'driver', '', 'camera', '', 'epoch', int(epoch), 'holder', sender,
   'name', by, 'until', int(now_ms + control_ms))
 call('SADD', 'tr:held', id)
-local o = { by = by, tail = sender .. '/0 0 ', deadline = ARGV[12], received = ARGV[13], cause = 'grant' }
+local o = { by = by, tail = sender .. '/0 0 ', deadline = '0', received = ARGV[12], cause = 'grant' }
 o.kind, o.open = 'robot_move', ARGV[10]
 order(id, o, int(number), int(epoch), call)
 o.kind, o.open = 'camera_move', ARGV[11]

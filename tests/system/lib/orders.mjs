@@ -57,7 +57,7 @@ export const report = (id, stopped, seq = -1, by = 'robot') => scripts.run('repo
 export async function control(op, id, who, { redis: on = redis, instance = A, lease = CONTROL } = {}) {
     const now = await scripts.now();
     return scripts.runOn(on, 'control', instance, op, id, senderOf(who), `name${who}`, lease, open(ZERO),
-        open(ZERO).replace('robot', 'camera'), now + 500, now);
+        open(ZERO).replace('robot', 'camera'), now);
 }
 
 // "DEADLINE TYPE SEQ SENDER/T0 IDLEN ID JSON" taken apart
