@@ -98,6 +98,11 @@ void check_clock_jumped(int64_t until)
     S.clock_wrong_until = until;
 }
 
+void check_data_lost(void)
+{
+    memset(S.driver, 0, sizeof(S.driver));
+}
+
 void check_losses(int64_t from, int64_t until)
 {
     if (S.n_losses < INTERVALS_MAX) {
@@ -297,13 +302,12 @@ static int64_t came_at(const char *sender, int64_t t0_ms)
 }
 
 /* What has been refused may be sent again: then that counts. */
-static void passed(struct command *c, int robot, int64_t seq, int64_t relay_at)
+static void passed(struct command *c, int64_t relay_at)
 {
     c->relay_at = relay_at;
     if (c->again_at != 0 && c->again_at <= relay_at)
         c->sent_at = c->again_at;
     c->redis_at = sched_now();
-    c->redis_seq[robot] = seq;
 }
 
 static struct driver *driver_of(int robot, bool camera)
@@ -353,7 +357,7 @@ static void published_order(const struct store *s, const char *device_id, const 
         check_own_zero(robot, kind, tail);
     if (c == NULL)
         return;
-    passed(c, robot, seq, came_at(tail, atoll(t0 + 1)));
+    passed(c, came_at(tail, atoll(t0 + 1)));
     if (msg_is_move(c->what.type) && !c->what.zero)
         note_driver(robot, c, tail);
     bool drives = msg_is_command(c->what.type) && c->what.type != MSG_REQUEST_FRAME;

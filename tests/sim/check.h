@@ -35,10 +35,10 @@ enum check_rule {
 };
 
 struct check_totals {
-    uint64_t sent, resent, executed, zeros, settings, twice; /* commands; twice: given to a robot again */
-    uint64_t verdicts[8];                                    /* enum safety_verdict, at robots */
-    uint64_t refused[MSG_CODES];                             /* errors at websites */
-    uint64_t outcomes[MSG_OUTCOMES];                         /* receipts at websites */
+    uint64_t sent, resent, executed, zeros, settings; /* commands */
+    uint64_t verdicts[8];                             /* enum safety_verdict, at robots */
+    uint64_t refused[MSG_CODES];                      /* errors at websites */
+    uint64_t outcomes[MSG_OUTCOMES];                  /* receipts at websites */
     uint64_t stops, rearms, grants, undetectable, excused, answered;
 };
 
@@ -63,6 +63,7 @@ void check_fail(enum check_rule rule, int robot, const char *format, ...) __attr
 
 /* --- world --- */
 void check_clock_jumped(int64_t until);         /* Redis' clock means nothing until then */
+void check_data_lost(void);                     /* Redis knows no more who drove last */
 void check_losses(int64_t from, int64_t until); /* messages between relays may be lost */
 bool check_lossy(int64_t from, int64_t until);
 

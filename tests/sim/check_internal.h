@@ -13,7 +13,6 @@ struct command {
     struct check_sent what;
     int64_t sent_at, again_at;  /* simulated time; again_at: sent for the last time, 0: only once */
     int64_t relay_at, redis_at; /* when what Redis passed came to its relay, and when Redis did; 0: not yet */
-    int64_t redis_seq[CHECK_ROBOTS_MAX];
     uint8_t executed[CHECK_ROBOTS_MAX];
     bool no_holder[CHECK_ROBOTS_MAX]; /* Redis let it pass although its sender had no control */
     int robots;                       /* of its ack, −1: none yet */

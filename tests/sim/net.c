@@ -358,14 +358,6 @@ void net_calm(void)
     }
 }
 
-size_t net_count(void)
-{
-    struct net_conn *c;
-    size_t n = 0;
-    DL_COUNT(all, c, n);
-    return n;
-}
-
 void net_finish(void)
 {
     while (all != NULL)

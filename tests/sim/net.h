@@ -55,7 +55,6 @@ bool net_fault_half_open(const struct node *n); /* neither does, or one of them 
 void net_fault_partition(const struct node *a, const struct node *b, int64_t until);
 
 void net_calm(void); /* no stalls any more */
-size_t net_count(void);
 void net_finish(void); /* everything is freed */
 
 #endif

@@ -5,6 +5,7 @@
 #include "tests/sim/redis.h"
 #include "wsd/bus.h"
 #include "wsd/hub.h"
+#include "wsd/metrics.h"
 #include "wsd/ws.h"
 
 #include <ev.h>
@@ -14,9 +15,8 @@
 #include <utlist.h>
 
 #define TICK_US    (100 * SIM_MS)
-#define STOPPED_MS 500 /* as in wsd/ws.c, like the next two */
+#define STOPPED_MS 500 /* as in wsd/ws.c, like the next one */
 #define SLOW_MS    100
-#define LOOK_MS    500
 #define GATHER     FRAME_SEGMENT
 
 /* One accepted connection. */
@@ -66,11 +66,6 @@ struct relay *relay_of_loop(struct ev_loop *loop)
 static struct ev_loop *loop_of(struct relay *r)
 {
     return (struct ev_loop *)(void *)r;
-}
-
-const struct metrics *relay_metrics(const struct relay *r)
-{
-    return &r->metrics;
 }
 
 size_t relay_queued_most(const struct relay *r)
@@ -264,6 +259,7 @@ static void open_session(struct peer *p, const char *hello)
     if (robot)
         snprintf(p->robot, sizeof(p->robot), "%.31s", hello + 1);
     s->heard_ms = clock_mono_ms();
+    s->look_ms = s->heard_ms + SESSION_LOOK_MS;
     if (hub_opened(p->relay->hub, s, robot ? hello + 1 : NULL, robot ? "" : hello + 1) != 0)
         kill_soon(p);
 }
@@ -337,27 +333,34 @@ void relay_unframe(const char *bytes, size_t len, void (*text)(void *ctx, const 
 
 /* --- time ----------------------------------------------------------------------------------- */
 
+static void look(struct peer *p, int64_t now)
+{
+    struct session *s = &p->s;
+    s->look_ms = now + SESSION_LOOK_MS;
+    switch (session_silence(s, &p->relay->conf.wsd, s->behind_since_ms != 0, now)) {
+    case SESSION_GONE:
+        kill_soon(p);
+        break;
+    case SESSION_ASK:
+        s->pinged_ms = now;
+        net_send(p->end, NET_PING, "", 0);
+        break;
+    case SESSION_ALIVE:
+        break;
+    }
+}
+
 static void look_after(struct peer *p, int64_t now)
 {
-    const struct conf_wsd *conf = &p->relay->conf.wsd;
     struct session *s = &p->s;
-    int64_t silent = now - s->heard_ms;
-    bool behind = s->behind_since_ms != 0;
     if (s->ended)
         return;
-    if (behind && now - s->blocked_since_ms > conf->blocked_ms) {
+    if (s->behind_since_ms != 0 && now - s->blocked_since_ms > p->relay->conf.wsd.blocked_ms)
         close_blocked(p);
-    } else if (silent + LOOK_MS > (int64_t)conf->hangup_s * 1000 && (!behind || s->from == MSG_FROM_ROBOT)) {
-        kill_soon(p);
-    } else {
-        if (behind)
-            expire(p);
-        else if (silent >= (int64_t)conf->ping_s * 1000 - LOOK_MS &&
-                 now - s->pinged_ms >= (int64_t)conf->ping_s * 1000) {
-            s->pinged_ms = now;
-            net_send(p->end, NET_PING, "", 0);
-        }
-    }
+    else if (s->behind_since_ms != 0)
+        expire(p);
+    if (!s->ended && s->opened && now >= s->look_ms)
+        look(p, now);
 }
 
 static void on_tick(void *ctx)
@@ -441,11 +444,6 @@ void relay_crash(struct relay *r, bool machine)
 bool relay_runs(const struct relay *r)
 {
     return r->runs;
-}
-
-bool relay_redis_up(const struct relay *r)
-{
-    return r->runs && bus_up(r->bus);
 }
 
 struct relay *relay_create(int index, struct redis *redis, bool exclusive)

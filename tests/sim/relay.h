@@ -4,7 +4,6 @@
 
 #include "common/conf.h"
 #include "tests/sim/net.h"
-#include "wsd/metrics.h"
 
 struct relay;
 struct redis;
@@ -16,7 +15,6 @@ void relay_destroy(struct relay *r);
 void relay_start(struct relay *r);
 void relay_crash(struct relay *r, bool machine); /* machine: nobody says goodbye */
 bool relay_runs(const struct relay *r);
-bool relay_redis_up(const struct relay *r);
 
 /* A connection from `from`; hello: "R" and a device id, or "W" and what to watch. NULL: nobody listens. */
 struct net_end *relay_accept(struct relay *r, struct node *from, const char *hello, const struct net_ops *ops,
@@ -25,7 +23,6 @@ struct net_end *relay_accept(struct relay *r, struct node *from, const char *hel
 struct node *relay_node(struct relay *r);
 struct redis *relay_redis(struct relay *r);
 struct relay *relay_of_loop(struct ev_loop *loop);
-const struct metrics *relay_metrics(const struct relay *r);
 size_t relay_queued_most(const struct relay *r); /* bytes that ever waited for one peer */
 
 /* The text of every WebSocket frame in `bytes`, as a peer reads them. */

@@ -125,6 +125,8 @@ static void fault_redis(bool wipe)
                : loss != REDIS_KEEPS_ALL ? " and loses a second"
                                          : "");
     redis_crash(W.redis, loss);
+    if (loss != REDIS_KEEPS_ALL)
+        check_data_lost();
     check_losses(sched_now(), back + 5 * SIM_S);
     sched_at(&W.node, back, SCHED_TIMER, on_redis_back, NULL);
 }
