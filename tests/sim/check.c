@@ -40,9 +40,15 @@ bool check_failed(void)
     return S.failed != 0;
 }
 
-enum check_rule check_failed_rule(void)
+const char *check_rule_name(enum check_rule rule)
 {
-    return S.failed;
+    static const char *const names[CHECK_RULES] = {
+        [CHECK_FRESH] = "fresh",     [CHECK_ORDER] = "order",     [CHECK_CONTROL] = "control",
+        [CHECK_STOPPED] = "stopped", [CHECK_REARMED] = "rearmed", [CHECK_DEADMAN] = "deadman",
+        [CHECK_ONCE] = "once",       [CHECK_OUTCOME] = "outcome", [CHECK_AGREEMENT] = "agreement",
+        [CHECK_BOUNDS] = "bounds",   [CHECK_ALIVE] = "alive",     [CHECK_ZERO_OTHERS] = "zero-others",
+    };
+    return names[rule];
 }
 
 const struct check_totals *check_totals(void)
@@ -77,7 +83,8 @@ void check_fail(enum check_rule rule, int robot, const char *format, ...)
     if (S.failed != 0)
         return;
     S.failed = rule;
-    printf("BROKEN: invariant %d at %.6f s, step %" PRIu64 ": ", rule, (double)sched_now() / 1e6, sched_steps());
+    printf("BROKEN: invariant %s at %.6f s, step %" PRIu64 ": ", check_rule_name(rule), (double)sched_now() / 1e6,
+           sched_steps());
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
@@ -334,7 +341,7 @@ static void check_own_zero(int robot, const char *kind, const char *sender)
         if (S.zero_at[i][camera] != 0 && ago < ZERO_WITHIN_US)
             return; /* it may be that website's */
     }
-    check_fail(CHECK_DEADMAN_RELAY, robot, "%s, who does not drive, gets a zero in while %s does", sender, d->sender);
+    check_fail(CHECK_ZERO_OTHERS, robot, "%s, who does not drive, gets a zero in while %s does", sender, d->sender);
 }
 
 /* "DEADLINE KIND SEQ SENDER/T0 IDLEN ID JSON" */

@@ -17,20 +17,20 @@
 #define CHECK_WEBSITES_MAX 6
 #define CHECK_RELAYS_MAX   3
 
-/* The invariants, by number. */
+/* The invariants; check_rule_name() says how a run and the mistakes call them. */
 enum check_rule {
-    CHECK_FRESH = 1,     /* no motion that is too old */
-    CHECK_ORDER,         /* numbers rise within an epoch and kind; epochs never fall */
-    CHECK_CONTROL,       /* exclusive: only the holder drives, one holder per epoch */
-    CHECK_STOPPED,       /* nothing moves after a stop until a newer re-arm */
-    CHECK_REARMED,       /* and then nothing before a command that came after it */
-    CHECK_DEADMAN,       /* outputs rest deadman_ms after the last motion */
-    CHECK_ONCE,          /* a command takes effect at most once per robot */
-    CHECK_OUTCOME,       /* who gave an id hears what became of it */
-    CHECK_AGREEMENT,     /* robot, Redis and websites agree who is stopped */
-    CHECK_BOUNDS,        /* nothing grows without end */
-    CHECK_ALIVE,         /* after all of it every robot can be driven */
-    CHECK_DEADMAN_RELAY, /* a relay's own zero stops only its own website's motion */
+    CHECK_FRESH = 1,   /* no motion that is too old */
+    CHECK_ORDER,       /* numbers rise within an epoch and kind; epochs never fall */
+    CHECK_CONTROL,     /* exclusive: only the holder drives, one holder per epoch */
+    CHECK_STOPPED,     /* nothing moves after a stop until a newer re-arm */
+    CHECK_REARMED,     /* and then nothing before a command that came after it */
+    CHECK_DEADMAN,     /* outputs rest deadman_ms after the last motion */
+    CHECK_ONCE,        /* a command takes effect at most once per robot */
+    CHECK_OUTCOME,     /* who gave an id hears what became of it */
+    CHECK_AGREEMENT,   /* robot, Redis and websites agree who is stopped */
+    CHECK_BOUNDS,      /* nothing grows without end */
+    CHECK_ALIVE,       /* after all of it every robot can be driven */
+    CHECK_ZERO_OTHERS, /* a relay's own zero stops only its own website's motion */
     CHECK_RULES
 };
 
@@ -53,7 +53,7 @@ struct check_setup {
 void check_begin(const struct check_setup *setup);
 void check_end(void); /* frees; what follows stays readable */
 bool check_failed(void);
-enum check_rule check_failed_rule(void);
+const char *check_rule_name(enum check_rule rule);
 const struct check_totals *check_totals(void);
 uint64_t check_hash(void); /* of everything that was noted */
 
