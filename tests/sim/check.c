@@ -43,10 +43,11 @@ bool check_failed(void)
 const char *check_rule_name(enum check_rule rule)
 {
     static const char *const names[CHECK_RULES] = {
-        [CHECK_FRESH] = "fresh",     [CHECK_ORDER] = "order",     [CHECK_CONTROL] = "control",
-        [CHECK_STOPPED] = "stopped", [CHECK_REARMED] = "rearmed", [CHECK_DEADMAN] = "deadman",
-        [CHECK_ONCE] = "once",       [CHECK_OUTCOME] = "outcome", [CHECK_AGREEMENT] = "agreement",
-        [CHECK_BOUNDS] = "bounds",   [CHECK_ALIVE] = "alive",     [CHECK_ZERO_OTHERS] = "zero-others",
+        [CHECK_FRESH] = "fresh",       [CHECK_ORDER] = "order",     [CHECK_CONTROL] = "control",
+        [CHECK_STOPPED] = "stopped",   [CHECK_REARMED] = "rearmed", [CHECK_DEADMAN] = "deadman",
+        [CHECK_ONCE] = "once",         [CHECK_OUTCOME] = "outcome", [CHECK_AGREEMENT] = "agreement",
+        [CHECK_BOUNDS] = "bounds",     [CHECK_ALIVE] = "alive",     [CHECK_ZERO_OTHERS] = "zero-others",
+        [CHECK_WATCHDOG] = "watchdog", [CHECK_LINK] = "link",
     };
     return names[rule];
 }

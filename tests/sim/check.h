@@ -31,6 +31,8 @@ enum check_rule {
     CHECK_BOUNDS,      /* nothing grows without end */
     CHECK_ALIVE,       /* after all of it every robot can be driven */
     CHECK_ZERO_OTHERS, /* a relay's own zero stops only its own website's motion */
+    CHECK_WATCHDOG,    /* outputs rest watchdog_ms after the main loop began to hang */
+    CHECK_LINK,        /* nothing moves without a link */
     CHECK_RULES
 };
 
@@ -46,7 +48,7 @@ struct check_setup {
     int robots, websites;
     bool legacy[CHECK_ROBOTS_MAX];
     bool exclusive;
-    int move_ttl_ms, fresh_ms, deadman_ms;
+    int move_ttl_ms, fresh_ms, deadman_ms, watchdog_ms;
     int verbose;
 };
 
@@ -93,14 +95,16 @@ void check_published(const struct store *s, const char *channel, const char *tex
 void check_started(int robot);
 void check_gone(int robot); /* the program is dead, its outputs rest */
 void check_heartbeat(int robot, int64_t hb);
-void check_linked(int robot); /* connected anew */
+void check_linked(int robot);   /* connected anew */
+void check_unlinked(int robot); /* it has dealt with the loss of its link */
 void check_message(int robot, const struct msg *m, void (*handle)(void *ctx), void *ctx);
 void check_says(int robot, const struct msg *m);
 void check_motion(int robot, enum safety_axis axis, double x, double y, const struct safety_order *o,
                   enum safety_verdict verdict);
 void check_setting(int robot, int kind, const struct safety_order *o, enum safety_verdict verdict);
 void check_outputs(int robot, const struct safety_outputs *out);
-void check_overdue(int robot, int64_t awake_since); /* called now and then */
+/* Called now and then. hung_since: when its main loop came to stand still, −1: it runs. */
+void check_overdue(int robot, int64_t awake_since, int64_t hung_since);
 bool check_robot_stopped(int robot);
 uint64_t check_robot_executed(int robot);
 

@@ -21,7 +21,7 @@ struct axis {
 struct robot_state {
     char events[EVENTS][256];
     unsigned n_events;
-    bool runs;
+    bool runs, linked;
     uint64_t no; /* events so far */
     struct axis axis[SAFETY_AXES];
     int64_t epoch;
@@ -70,6 +70,7 @@ void check_started(int robot)
 {
     struct robot_state *r = &robots[robot];
     r->runs = true;
+    r->linked = false;
     r->epoch = -1;
     r->driver = -1;
     r->n_hb = 0;
@@ -96,7 +97,20 @@ void check_heartbeat(int robot, int64_t hb)
 
 void check_linked(int robot)
 {
+    robots[robot].linked = true;
     robots[robot].n_hb = 0; /* older ones mean nothing on a new connection */
+}
+
+static bool moves(const struct robot_state *r)
+{
+    return r->axis[SAFETY_DRIVE].moves || r->axis[SAFETY_CAMERA].moves;
+}
+
+void check_unlinked(int robot)
+{
+    robots[robot].linked = false;
+    if (moves(&robots[robot]))
+        check_fail(CHECK_LINK, robot, "it goes on moving without a link");
 }
 
 /* When the heartbeat was sent; −1: never. */
@@ -132,11 +146,6 @@ void check_robot_published(int robot, const char *kind, int64_t seq)
     }
     r->rearm_seq[r->n_rearms % REARMS] = seq;
     r->rearm_at[r->n_rearms++ % REARMS] = sched_now();
-}
-
-static bool moves(const struct robot_state *r)
-{
-    return r->axis[SAFETY_DRIVE].moves || r->axis[SAFETY_CAMERA].moves;
 }
 
 static void note_stop(struct robot_state *r, int64_t seq)
@@ -318,6 +327,8 @@ static void output(int robot, enum safety_axis axis, bool moving)
     if (moving != a->moves)
         check_note(robot, "axis %d %s", axis, moving ? "moves" : "rests");
     a->moves = moving;
+    if (moving && !r->linked)
+        check_fail(CHECK_LINK, robot, "an output begins to move without a link");
     if (!moving || S.setup.legacy[robot])
         return;
     if (r->stopped)
@@ -332,7 +343,7 @@ void check_outputs(int robot, const struct safety_outputs *out)
     output(robot, SAFETY_CAMERA, out->pan != 0 || out->tilt != 0);
 }
 
-void check_overdue(int robot, int64_t awake_since)
+void check_overdue(int robot, int64_t awake_since, int64_t hung_since)
 {
     const struct robot_state *r = &robots[robot];
     int64_t now = sched_now();
@@ -343,4 +354,7 @@ void check_overdue(int robot, int64_t awake_since)
             check_fail(CHECK_DEADMAN, robot, "axis %d still moves %.3f s after the last motion", i,
                        (double)(now - r->axis[i].executed_at) / 1e6);
     }
+    if (hung_since >= 0 && moves(r) && now - hung_since > S.setup.watchdog_ms * SIM_MS + SLACK_US)
+        check_fail(CHECK_WATCHDOG, robot, "it still moves %.3f s after its main loop began to hang",
+                   (double)(now - hung_since) / 1e6);
 }

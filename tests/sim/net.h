@@ -54,7 +54,7 @@ bool net_fault_half_open(const struct node *n); /* neither does, or one of them 
 /* Nothing gets through between the two until then; who still holds on finds out then. */
 void net_fault_partition(const struct node *a, const struct node *b, int64_t until);
 
-void net_calm(void); /* no stalls any more */
+void net_calm(void);   /* no stalls any more */
 void net_finish(void); /* everything is freed */
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WATCHDOG_MS 170  /* as in [robot] */
 #define PING_MS     1000 /* as in robot/link.c, like the next two */
 #define HANGUP_MS   3000
 #define ATTEMPT_MS  5000
@@ -34,6 +33,7 @@ struct robot {
     struct net_end *end;
     struct sendq out;
     int64_t thawed_at; /* when it last stood still */
+    int64_t hung_at;   /* when its main loop last came to stand still */
 };
 
 struct node *robot_node(struct robot *r)
@@ -115,6 +115,7 @@ static void lost(struct robot *r)
         agent_closed(r->agent);
     else if (was_open)
         outputs_link(r->outputs, false);
+    check_unlinked(r->index);
     check_note(r->index, "robot %d has no link", r->index + 1);
 }
 
@@ -251,7 +252,7 @@ void robot_start(struct robot *r)
         .driver = &driver,
         .hal = r,
         .deadman_ms = r->conf.robot.deadman_ms,
-        .watchdog_ms = WATCHDOG_MS,
+        .watchdog_ms = r->conf.robot.watchdog_ms,
         .fresh_ms = r->conf.robot.fresh_ms,
         .first_hb = (int64_t)(chance_bits() >> 12),
         .latch = {r->disk.stopped, r->disk.seq},
@@ -296,16 +297,25 @@ void robot_crash(struct robot *r, bool machine)
     check_gone(r->index);
 }
 
+static void stand_still(struct robot *r, int64_t until)
+{
+    if (r->main.frozen_until <= sched_now())
+        r->hung_at = sched_now();
+    r->main.frozen_until = until;
+}
+
 void robot_freeze(struct robot *r, int64_t until)
 {
-    if (r->runs && until > r->thread.frozen_until)
-        r->main.frozen_until = r->thread.frozen_until = r->thawed_at = until;
+    if (!r->runs || until <= r->thread.frozen_until)
+        return;
+    stand_still(r, until);
+    r->thread.frozen_until = r->thawed_at = until;
 }
 
 void robot_hang(struct robot *r, int64_t until)
 {
     if (r->runs && r->thread.frozen_until < until)
-        r->main.frozen_until = until;
+        stand_still(r, until);
 }
 
 void robot_thaw(struct robot *r)
@@ -317,7 +327,7 @@ void robot_thaw(struct robot *r)
 
 void robot_check(struct robot *r)
 {
-    check_overdue(r->index, r->thawed_at);
+    check_overdue(r->index, r->thawed_at, r->main.frozen_until > sched_now() ? r->hung_at : -1);
 }
 
 struct robot *robot_create(int index, bool legacy, struct relay *const *relays, int n_relays)

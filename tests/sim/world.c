@@ -77,6 +77,14 @@ static void fault_freeze(void)
     }
 }
 
+static void fault_hang(void)
+{
+    int i = (int)chance_below(W.n_robots);
+    int64_t until = sched_now() + a_while();
+    robot_hang(W.robots[i], until);
+    check_note(i, "the main loop of robot %d hangs until %.3f", i + 1, (double)until / 1e6);
+}
+
 static void on_robot_back(void *ctx)
 {
     if (!robot_runs(ctx))
@@ -184,7 +192,7 @@ static void inject(enum world_fault fault)
         fault_freeze();
         break;
     case WORLD_HANG:
-        robot_hang(W.robots[chance_below(W.n_robots)], sched_now() + a_while());
+        fault_hang();
         break;
     case WORLD_ROBOT:
         fault_robot();
@@ -248,6 +256,7 @@ static void build(uint64_t seed, int verbose)
                                 .move_ttl_ms = 500,
                                 .fresh_ms = 600,
                                 .deadman_ms = 300,
+                                .watchdog_ms = 200,
                                 .verbose = verbose};
     W.legacy[W.n_robots - 1] = setup.legacy[W.n_robots - 1] = legacy && W.n_robots > 1;
     check_begin(&setup);
