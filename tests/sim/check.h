@@ -38,7 +38,7 @@ enum check_rule {
 
 struct check_totals {
     uint64_t sent, resent, executed, zeros, settings; /* commands */
-    uint64_t verdicts[8];                             /* enum safety_verdict, at robots */
+    uint64_t verdicts[SAFETY_EXPIRED_NO_HB + 1];      /* enum safety_verdict, at robots */
     uint64_t refused[MSG_CODES];                      /* errors at websites */
     uint64_t outcomes[MSG_OUTCOMES];                  /* receipts at websites */
     uint64_t stops, rearms, grants, undetectable, excused, answered;

@@ -57,7 +57,7 @@ static void print_sums(const struct sums *s, double real)
            " motions and %" PRIu64 " settings took effect; %" PRIu64 " grants of control\n",
            c->sent, c->stops, c->rearms, c->resent, c->executed, c->settings, c->grants);
     printf("  at robots:");
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i <= SAFETY_EXPIRED_NO_HB; i++)
         printf(" %s %" PRIu64, safety_verdict_name((enum safety_verdict)i), c->verdicts[i]);
     printf("\n  receipts:");
     for (int i = MSG_APPLIED; i < MSG_OUTCOMES; i++)
@@ -71,6 +71,20 @@ static void print_sums(const struct sums *s, double real)
     print_faults(&s->world);
     printf("  %" PRIu64 " worlds, %.0f s simulated, %.1f s real, trace %016" PRIx64 "\n", s->worlds,
            (double)s->world.simulated_us / 1e6, real, s->hash);
+}
+
+/* A refusal that never happened has not been tried. Relays let nothing through that is out of range. */
+static int unseen(const struct sums *s, bool fails)
+{
+    int n = 0;
+    for (int i = 0; i <= SAFETY_EXPIRED_NO_HB; i++) {
+        if (i == SAFETY_REFUSED_RANGE || s->checks.verdicts[i] > 0)
+            continue;
+        printf("%s: no robot ever answered \"%s\"\n", fails ? "BROKEN" : "note",
+               safety_verdict_name((enum safety_verdict)i));
+        n++;
+    }
+    return fails && n > 0 ? -1 : 0;
 }
 
 static int run_one(uint64_t seed, const struct options *o, struct sums *s)
@@ -136,5 +150,7 @@ int main(int argc, char **argv)
     }
     printf("seeds %" PRIu64 " to %" PRIu64 "\n", o.seed, o.seed + (s.worlds > 0 ? s.worlds - 1 : 0));
     print_sums(&s, seconds() - begin);
+    if (rc == 0)
+        rc = unseen(&s, o.commands > 0);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

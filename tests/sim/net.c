@@ -207,6 +207,14 @@ bool net_has_room(struct net_end *e)
     return false;
 }
 
+struct net_packet *net_late(struct net_end *e)
+{
+    struct net_packet *p = e->head;
+    while (p != NULL && p->kind != NET_TEXT)
+        p = p->next;
+    return p ? make(NET_TEXT, p->data, p->len) : NULL;
+}
+
 static void leave(struct net_end *e)
 {
     e->open = false;

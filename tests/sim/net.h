@@ -42,9 +42,10 @@ void net_connect(struct net_end *ends[2], struct node *a, struct node *b, const 
 void net_own(struct net_end *e, const struct net_ops *ops, void *ctx);
 void net_send(struct net_end *e, enum net_kind kind, const char *data, size_t len);
 void net_send_object(struct net_end *e, void *object, size_t len, void (*drop)(void *));
-bool net_has_room(struct net_end *e);        /* false: `room` will be called */
-void net_close(struct net_end *e, int code); /* what was sent still arrives; no callback any more */
-void net_vanish(struct net_end *e);          /* the other end is not told */
+bool net_has_room(struct net_end *e);           /* false: `room` will be called */
+struct net_packet *net_late(struct net_end *e); /* the first text on its way to it, NULL: none; to be freed */
+void net_close(struct net_end *e, int code);    /* what was sent still arrives; no callback any more */
+void net_vanish(struct net_end *e);             /* the other end is not told */
 
 /* Faults, on a random connection of the node (NULL: any). False: it has none. */
 bool net_fault_stall(const struct node *n, int64_t for_us);

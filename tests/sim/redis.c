@@ -11,7 +11,9 @@
 #include <utlist.h>
 
 #define CHANNELS_MAX  32
-#define TWICE         0.0005 /* how often a command is delivered twice */
+#define TWICE         0.003 /* how often a motion is delivered twice */
+#define OTHERS_TWICE  0.1   /* what is rarer than motions */
+#define ECHO_MOST_US  (10 * SIM_S)
 #define SYNC_EVERY_US SIM_S
 
 struct client {
@@ -23,11 +25,20 @@ struct client {
     size_t n_channels;
 };
 
+/* A message that is delivered once more. */
+struct echo {
+    struct echo *prev, *next;
+    struct redis *redis;
+    char *channel;
+    struct store_arg payload;
+};
+
 struct redis {
     struct node node;
     struct store *store, *synced; /* now, and as on disk */
     struct scripts *scripts;
     struct client *clients;
+    struct echo *echoes;
     bool runs;
 };
 
@@ -90,23 +101,58 @@ static void tell(struct client *c, size_t i, const char *channel, const struct s
     answer(c, r);
 }
 
-static long long publish(struct redis *r, const char *channel, const struct store_arg *payload)
+/* To whoever listens now. */
+static long long tell_all(struct redis *r, const char *channel, const struct store_arg *payload)
 {
     struct client *c;
     long long n = 0;
-    check_published(r->store, channel, payload->at, r->node.wall_us + sched_now());
-    bool twice = strncmp(channel, "tr/cmd/", 7) == 0 && chance_of(TWICE);
     DL_FOREACH (r->clients, c) {
         for (size_t i = 0; i < c->n_channels; i++) {
             if (c->pattern[i] ? fnmatch(c->channels[i], channel, 0) != 0 : strcmp(c->channels[i], channel) != 0)
                 continue;
             tell(c, i, channel, payload);
-            if (twice)
-                tell(c, i, channel, payload);
             n++;
         }
     }
     return n;
+}
+
+static void free_echo(struct echo *e)
+{
+    DL_DELETE(e->redis->echoes, e);
+    free((char *)(uintptr_t)e->payload.at);
+    free(e->channel);
+    free(e);
+}
+
+static void on_echo(void *ctx)
+{
+    struct echo *e = ctx;
+    tell_all(e->redis, e->channel, &e->payload);
+    free_echo(e);
+}
+
+/* Later, and so maybe by another relay, behind a stop, or in another epoch. A motion is soon too old for anybody. */
+static void tell_again(struct redis *r, const char *channel, const struct store_arg *payload, int64_t mean_us)
+{
+    int64_t later = chance_of(0.3) ? 0 : chance_after(mean_us);
+    struct echo *e = calloc(1, sizeof(*e));
+    if (e == NULL)
+        abort();
+    e->redis = r;
+    e->channel = strdup(channel);
+    e->payload = (struct store_arg){strndup(payload->at, payload->len), payload->len};
+    DL_APPEND(r->echoes, e);
+    sched_at(&r->node, sched_now() + (later < ECHO_MOST_US ? later : ECHO_MOST_US), SCHED_IO, on_echo, e);
+}
+
+static long long publish(struct redis *r, const char *channel, const struct store_arg *payload)
+{
+    bool command = strncmp(channel, "tr/cmd/", 7) == 0, motion = strstr(payload->at, "_move ") != NULL;
+    check_published(r->store, channel, payload->at, r->node.wall_us + sched_now());
+    if (command && chance_of(motion ? TWICE : OTHERS_TWICE))
+        tell_again(r, channel, payload, motion ? 200 * SIM_MS : 2 * SIM_S);
+    return tell_all(r, channel, payload);
 }
 
 static void subscribe(struct client *c, const char *verb, const char *channel)
@@ -243,6 +289,8 @@ void redis_crash(struct redis *r, enum redis_loss loss)
         drop(r->clients);
     }
     sched_cancel_node(&r->node);
+    while (r->echoes != NULL)
+        free_echo(r->echoes);
     r->node.frozen_until = 0;
     scripts_flush(r->scripts);
     if (loss == REDIS_KEEPS_ALL)

@@ -21,7 +21,7 @@ struct robot {
     struct node main, thread; /* one program: the loop, and the dead-man's thread */
     int index;
     char id[32];
-    bool legacy, runs;
+    bool legacy, strict, runs;
     struct relay *const *relays;
     int n_relays;
     struct conf conf;
@@ -32,8 +32,9 @@ struct robot {
     int64_t since_ms, retry_ms, pinged_ms, pong_ms;
     struct net_end *end;
     struct sendq out;
-    int64_t thawed_at; /* when it last stood still */
-    int64_t hung_at;   /* when its main loop last came to stand still */
+    struct net_packet *late; /* of the last link */
+    int64_t thawed_at;       /* when it last stood still */
+    int64_t hung_at;         /* when its main loop last came to stand still */
 };
 
 struct node *robot_node(struct robot *r)
@@ -102,36 +103,6 @@ static int send_message(void *ctx, enum sendq_lane lane, const char *text, size_
     return sendq_put(&r->out, lane, text, len) < 0 ? -1 : 0;
 }
 
-static void lost(struct robot *r)
-{
-    bool was_open = r->state == OPEN;
-    if (r->end != NULL)
-        net_close(r->end, 1006);
-    r->end = NULL;
-    r->state = WAITING;
-    r->retry_ms = clock_mono_ms() + chance_from(50, 1000);
-    sendq_clear(&r->out);
-    if (was_open && r->agent != NULL)
-        agent_closed(r->agent);
-    else if (was_open)
-        outputs_link(r->outputs, false);
-    check_unlinked(r->index);
-    check_note(r->index, "robot %d has no link", r->index + 1);
-}
-
-static void on_closed(void *ctx, int code)
-{
-    struct robot *r = ctx;
-    (void)code;
-    r->end = NULL;
-    lost(r);
-}
-
-static void on_room(void *ctx)
-{
-    flush(ctx);
-}
-
 struct received {
     struct robot *robot;
     const char *text;
@@ -162,6 +133,65 @@ static void on_text(void *ctx, const char *text, size_t len)
     in.m = &m;
     check_message(in.robot->index, &m, handle, &in);
     msg_finish(&m);
+}
+
+static void on_late(void *ctx)
+{
+    struct net_packet *p = ctx;
+    struct robot *r = sched_current()->self;
+    r->late = NULL;
+    check_note(r->index, "from an older link:");
+    relay_unframe(p->data, p->len, on_text, r);
+    free(p);
+}
+
+static void forget_late(struct robot *r)
+{
+    if (r->late != NULL)
+        sched_cancel(r->late);
+    free(r->late);
+    r->late = NULL;
+}
+
+/* What the old link still brings, without a link or on the next one. Nothing is to depend on which. */
+static void keep_late(struct robot *r)
+{
+    forget_late(r);
+    r->late = net_late(r->end);
+    if (r->late != NULL)
+        sched_at(&r->main, sched_now() + chance_after(500 * SIM_MS), SCHED_IO, on_late, r->late);
+}
+
+static void lost(struct robot *r)
+{
+    bool was_open = r->state == OPEN;
+    if (r->end != NULL && was_open)
+        keep_late(r);
+    if (r->end != NULL)
+        net_close(r->end, 1006);
+    r->end = NULL;
+    r->state = WAITING;
+    r->retry_ms = clock_mono_ms() + chance_from(50, 1000);
+    sendq_clear(&r->out);
+    if (was_open && r->agent != NULL)
+        agent_closed(r->agent);
+    else if (was_open)
+        outputs_link(r->outputs, false);
+    check_unlinked(r->index);
+    check_note(r->index, "robot %d has no link", r->index + 1);
+}
+
+static void on_closed(void *ctx, int code)
+{
+    struct robot *r = ctx;
+    (void)code;
+    r->end = NULL;
+    lost(r);
+}
+
+static void on_room(void *ctx)
+{
+    flush(ctx);
 }
 
 static void opened(struct robot *r)
@@ -254,6 +284,7 @@ void robot_start(struct robot *r)
         .deadman_ms = r->conf.robot.deadman_ms,
         .watchdog_ms = r->conf.robot.watchdog_ms,
         .fresh_ms = r->conf.robot.fresh_ms,
+        .require_fresh = r->strict,
         .first_hb = (int64_t)(chance_bits() >> 12),
         .latch = {r->disk.stopped, r->disk.seq},
     };
@@ -286,6 +317,7 @@ void robot_crash(struct robot *r, bool machine)
         net_close(r->end, 1006);
     r->end = NULL;
     r->runs = false;
+    forget_late(r);
     sendq_clear(&r->out);
     agent_destroy(r->agent);
     r->agent = NULL;
@@ -330,14 +362,15 @@ void robot_check(struct robot *r)
     check_overdue(r->index, r->thawed_at, r->main.frozen_until > sched_now() ? r->hung_at : -1);
 }
 
-struct robot *robot_create(int index, bool legacy, struct relay *const *relays, int n_relays)
+struct robot *robot_create(int index, enum robot_kind kind, struct relay *const *relays, int n_relays)
 {
     struct robot *r = calloc(1, sizeof(*r));
     char *argv[] = {(char *)(uintptr_t) "telerelay-robot", NULL};
     if (r == NULL || conf_load(&r->conf, "telerelay-robot", "robot", 1, argv, stderr, stderr) != CONF_RUN)
         abort();
     r->index = index;
-    r->legacy = legacy;
+    r->legacy = kind == ROBOT_LEGACY;
+    r->strict = kind == ROBOT_STRICT;
     r->relays = relays;
     r->n_relays = n_relays;
     r->disk.seq = -1;

@@ -9,8 +9,10 @@
 
 struct robot;
 
-/* legacy: a robot that knows nothing of numbers, stops and heartbeats. */
-struct robot *robot_create(int index, bool legacy, struct relay *const *relays, int n_relays);
+/* Strict: it takes no motion without a heartbeat. Legacy: it knows nothing of numbers, stops and heartbeats. */
+enum robot_kind { ROBOT_MODERN, ROBOT_STRICT, ROBOT_LEGACY };
+
+struct robot *robot_create(int index, enum robot_kind kind, struct relay *const *relays, int n_relays);
 void robot_destroy(struct robot *r);
 
 void robot_start(struct robot *r);

@@ -239,6 +239,11 @@ static void on_look(void *ctx)
 
 /* --- a run ---------------------------------------------------------------------------------- */
 
+static enum robot_kind robot_kind(bool legacy)
+{
+    return legacy ? ROBOT_LEGACY : chance_of(0.2) ? ROBOT_STRICT : ROBOT_MODERN;
+}
+
 static void build(uint64_t seed, int verbose)
 {
     bool legacy = chance_of(0.2);
@@ -266,7 +271,7 @@ static void build(uint64_t seed, int verbose)
     for (int i = 0; i < W.n_relays; i++)
         W.relays[i] = relay_create(i, W.redis, W.exclusive);
     for (int i = 0; i < W.n_robots; i++)
-        W.robots[i] = robot_create(i, setup.legacy[i], W.relays, W.n_relays);
+        W.robots[i] = robot_create(i, robot_kind(W.legacy[i]), W.relays, W.n_relays);
     for (int i = 0; i < W.n_websites; i++)
         W.websites[i] = website_create(i, i == 0 ? WEBSITE_MODERN : (enum website_kind)chance_below(3), W.relays,
                                        W.n_relays, W.n_robots, W.exclusive);
