@@ -1,7 +1,5 @@
 #include "tests/sim/check_internal.h"
 
-#include "wsd/bus_wire.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -9,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define X_UNIT         1e-7
-#define LOST_AFTER_S   45 /* an answer can be late by a long freeze */
-#define LEAVING_US     (500 * SIM_MS)
-#define ZERO_WITHIN_US (40 * SIM_S)
+#define X_UNIT       1e-7
+#define LOST_AFTER_S 45 /* an answer can be late by a long freeze */
+#define LEAVING_US   (500 * SIM_MS)
 
 struct check_state check_state;
 static uint64_t trace;
@@ -43,11 +40,12 @@ bool check_failed(void)
 const char *check_rule_name(enum check_rule rule)
 {
     static const char *const names[CHECK_RULES] = {
-        [CHECK_FRESH] = "fresh",       [CHECK_ORDER] = "order",     [CHECK_CONTROL] = "control",
-        [CHECK_STOPPED] = "stopped",   [CHECK_REARMED] = "rearmed", [CHECK_DEADMAN] = "deadman",
-        [CHECK_ONCE] = "once",         [CHECK_OUTCOME] = "outcome", [CHECK_AGREEMENT] = "agreement",
-        [CHECK_BOUNDS] = "bounds",     [CHECK_ALIVE] = "alive",     [CHECK_ZERO_OTHERS] = "zero-others",
-        [CHECK_WATCHDOG] = "watchdog", [CHECK_LINK] = "link",
+        [CHECK_FRESH] = "fresh",         [CHECK_ORDER] = "order",         [CHECK_CONTROL] = "control",
+        [CHECK_STOPPED] = "stopped",     [CHECK_REARMED] = "rearmed",     [CHECK_DEADMAN] = "deadman",
+        [CHECK_ONCE] = "once",           [CHECK_OUTCOME] = "outcome",     [CHECK_AGREEMENT] = "agreement",
+        [CHECK_BOUNDS] = "bounds",       [CHECK_ALIVE] = "alive",         [CHECK_ZERO_OTHERS] = "zero-others",
+        [CHECK_WATCHDOG] = "watchdog",   [CHECK_LINK] = "link",           [CHECK_IN_TIME] = "in-time",
+        [CHECK_CONFIRMED] = "confirmed", [CHECK_ZERO_SENT] = "zero-sent",
     };
     return names[rule];
 }
@@ -96,19 +94,9 @@ void check_fail(enum check_rule rule, int robot, const char *format, ...)
 
 /* --- world --------------------------------------------------------------------------------- */
 
-void check_relay(int relay, const struct node *node)
-{
-    S.relays[relay] = node;
-}
-
 void check_clock_jumped(int64_t until)
 {
     S.clock_wrong_until = until;
-}
-
-void check_data_lost(void)
-{
-    memset(S.driver, 0, sizeof(S.driver));
 }
 
 void check_losses(int64_t from, int64_t until)
@@ -128,14 +116,14 @@ bool check_lossy(int64_t from, int64_t until)
     return false;
 }
 
-static int robot_of(const char *device_id)
+int check_robot_of(const char *device_id)
 {
     return strncmp(device_id, "robot_", 6) == 0 ? atoi(device_id + 6) - 1 : -1;
 }
 
 void check_left(const char *device_id)
 {
-    S.left[S.n_left % LEFT_MAX].robot = robot_of(device_id);
+    S.left[S.n_left % LEFT_MAX].robot = check_robot_of(device_id);
     S.left[S.n_left++ % LEFT_MAX].at = sched_now();
 }
 
@@ -158,6 +146,12 @@ static bool fell_between(const struct command *c)
 struct command *check_command(int64_t number)
 {
     return number >= 0 && number < S.n_commands ? &S.commands[number] : NULL;
+}
+
+int64_t check_ttl_us(const struct command *c)
+{
+    int most = msg_is_move(c->what.type) ? S.setup.move_ttl_ms : S.setup.setting_ttl_ms;
+    return (c->what.ttl_ms > 0 && c->what.ttl_ms < most ? c->what.ttl_ms : most) * SIM_MS;
 }
 
 double check_x(uint32_t number)
@@ -280,124 +274,4 @@ void check_outcomes(int64_t before)
                    "website %d never heard what became of its %s %u, sent at %.6f s (robots %d, receipts %d)",
                    c->what.website, msg_type_name(c->what.type), i, (double)c->sent_at / 1e6, c->robots, c->receipts);
     }
-}
-
-/* --- at the relay and at Redis --------------------------------------------------------------- */
-
-static int64_t number_in(const char *json)
-{
-    const char *id = strstr(json, "\"id\":\"c"), *x = strstr(json, "\"x\":");
-    if (id != NULL)
-        return strtoll(id + 7, NULL, 10);
-    return x != NULL ? check_number_of_x(strtod(x + 4, NULL)) : -1;
-}
-
-static bool in_control(const struct store *s, const char *device_id, const char *sender, int64_t wall_us)
-{
-    char key[96];
-    snprintf(key, sizeof(key), "tr:ctl:%s", device_id);
-    const char *holder = store_hash_field(s, key, "holder"), *until = store_hash_field(s, key, "until");
-    return holder != NULL && strcmp(holder, sender) == 0 && until != NULL && atoll(until) > wall_us / 1000;
-}
-
-/* When it came to its relay, wsd-N: T0 is on that one's clock. */
-static int64_t came_at(const char *sender, int64_t t0_ms)
-{
-    int relay = atoi(sender + strcspn(sender, "0123456789")) - 1;
-    const struct node *n = relay >= 0 && relay < CHECK_RELAYS_MAX ? S.relays[relay] : NULL;
-    int64_t at = n != NULL ? t0_ms * SIM_MS - n->mono_us : 0;
-    return at > 0 && at <= sched_now() ? at : 0;
-}
-
-/* What has been refused may be sent again: then that counts. */
-static void passed(struct command *c, int64_t relay_at)
-{
-    c->relay_at = relay_at;
-    if (c->again_at != 0 && c->again_at <= relay_at)
-        c->sent_at = c->again_at;
-    c->redis_at = sched_now();
-}
-
-static struct driver *driver_of(int robot, bool camera)
-{
-    return &S.driver[robot][camera];
-}
-
-static void note_driver(int robot, const struct command *c, const char *sender)
-{
-    struct driver *d = driver_of(robot, c->what.type == MSG_CAMERA_MOVE);
-    snprintf(d->sender, sizeof(d->sender), "%s", sender);
-    d->website = c->what.website;
-}
-
-/* A zero without id: of an old website, of a new grant (T0 is 0 then), or the relay's own, in place of a website. */
-static void check_own_zero(int robot, const char *kind, const char *sender)
-{
-    bool camera = strcmp(kind, "camera_move") == 0;
-    const struct driver *d = driver_of(robot, camera);
-    if (d->sender[0] == '\0' || strcmp(d->sender, sender) == 0)
-        return;
-    for (int i = 0; i < S.setup.websites; i++) {
-        int64_t ago = sched_now() - S.zero_at[i][camera];
-        if (S.zero_at[i][camera] != 0 && ago < ZERO_WITHIN_US)
-            return; /* it may be that website's */
-    }
-    check_fail(CHECK_ZERO_OTHERS, robot, "%s, who does not drive, gets a zero in while %s does", sender, d->sender);
-}
-
-/* "DEADLINE KIND SEQ SENDER/T0 IDLEN ID JSON" */
-static void published_order(const struct store *s, const char *device_id, const char *text, int64_t wall_us)
-{
-    char kind[32] = "", tail[256] = "";
-    long long deadline, seq;
-    int robot = robot_of(device_id);
-    if (sscanf(text, "%lld %31s %lld %255s", &deadline, kind, &seq, tail) != 4 || robot < 0)
-        return;
-    const char *json = strchr(text, '{');
-    char *t0 = strrchr(tail, '/');
-    if (t0 == NULL || json == NULL)
-        return;
-    *t0 = '\0';
-    check_robot_published(robot, kind, seq);
-    struct command *c = check_command(number_in(json));
-    check_note(robot, "Redis passes %s %" PRId64 " seq %lld", kind, number_in(json), seq);
-    if (c == NULL && atoll(t0 + 1) != 0 && strstr(kind, "_move") != NULL && number_in(json) < 0)
-        check_own_zero(robot, kind, tail);
-    if (c == NULL)
-        return;
-    passed(c, came_at(tail, atoll(t0 + 1)));
-    if (msg_is_move(c->what.type) && !c->what.zero)
-        note_driver(robot, c, tail);
-    bool drives = msg_is_command(c->what.type) && c->what.type != MSG_REQUEST_FRAME;
-    if (S.setup.exclusive && drives && !in_control(s, device_id, tail, wall_us))
-        c->no_holder[robot] = true;
-}
-
-/* "control ID EPOCH SENDER NAME" */
-static void published_control(const char *text)
-{
-    char id[80], sender[128];
-    long long epoch;
-    if (sscanf(text, "control %79s %lld %127s", id, &epoch, sender) != 3)
-        return;
-    int robot = robot_of(id);
-    check_note(robot, "Redis: control of %s epoch %lld %s", id, epoch, sender);
-    if (robot < 0 || robot >= S.setup.robots)
-        return;
-    S.totals.grants += sender[0] != '-';
-    if (epoch < S.control[robot].epoch)
-        check_fail(CHECK_CONTROL, robot, "the epoch fell from %lld to %lld", S.control[robot].epoch, epoch);
-    else if (epoch == S.control[robot].epoch && strcmp(sender, S.control[robot].sender) != 0)
-        check_fail(CHECK_CONTROL, robot, "epoch %lld has two holders: %s and %s", epoch, S.control[robot].sender,
-                   sender);
-    S.control[robot].epoch = epoch;
-    snprintf(S.control[robot].sender, sizeof(S.control[robot].sender), "%s", sender);
-}
-
-void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us)
-{
-    if (strncmp(channel, "tr/cmd/", 7) == 0)
-        published_order(s, channel + 7, text, wall_us);
-    else if (strcmp(channel, "tr/state") == 0 && strncmp(text, "control ", 8) == 0)
-        published_control(text);
 }

@@ -33,6 +33,9 @@ enum check_rule {
     CHECK_ZERO_OTHERS, /* a relay's own zero stops only its own website's motion */
     CHECK_WATCHDOG,    /* outputs rest watchdog_ms after the main loop began to hang */
     CHECK_LINK,        /* nothing moves without a link */
+    CHECK_IN_TIME,     /* a relay hands no command to a robot after its time to live */
+    CHECK_CONFIRMED,   /* a stop is called confirmed only once the robot has said so */
+    CHECK_ZERO_SENT,   /* a driver that falls silent or goes: its relay stops what it drove */
     CHECK_RULES
 };
 
@@ -48,7 +51,7 @@ struct check_setup {
     int robots, websites;
     bool legacy[CHECK_ROBOTS_MAX];
     bool exclusive;
-    int move_ttl_ms, fresh_ms, deadman_ms, watchdog_ms;
+    int move_ttl_ms, fresh_ms, setting_ttl_ms, deadman_ms, watchdog_ms, silence_ms;
     int verbose;
 };
 
@@ -89,7 +92,14 @@ void check_outcomes(int64_t before); /* all that was sent before must have one *
 /* --- relays and Redis --- */
 void check_relay(int relay, const struct node *node);
 void check_left(const char *device_id); /* a relay has given up the robot's connection */
-void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us);
+/* A website's message, as its relay begins to deal with it. website: what this said of the one before, −1 at first. */
+int check_heard(int website, const char *text);
+/* A message to a robot goes into its socket; not NUL-terminated. */
+void check_handed(const char *device_id, const char *text, size_t len);
+/* listeners: who gets it */
+void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us,
+                     long long listeners);
+void check_silence(void); /* called now and then */
 
 /* --- robots --- */
 void check_started(int robot);

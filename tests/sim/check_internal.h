@@ -1,4 +1,4 @@
-/* check.c's and check_robot.c's own. */
+/* The insides of check.c, check_robot.c and check_bus.c. */
 #ifndef TELERELAY_SIM_CHECK_INTERNAL_H
 #define TELERELAY_SIM_CHECK_INTERNAL_H
 
@@ -7,6 +7,7 @@
 
 #define INTERVALS_MAX 4096
 #define LEFT_MAX      1024
+#define CLOCK_US      (150 * SIM_MS) /* what two relays' ideas of Redis' clock may be apart */
 
 /* One command, from its website to its end. */
 struct command {
@@ -43,16 +44,22 @@ struct check_state {
     struct driver {
         char sender[256]; /* "": nobody yet */
         int website;
-    } driver[CHECK_ROBOTS_MAX][2];          /* whose motion was the last, per axis */
-    int64_t zero_at[CHECK_WEBSITES_MAX][2]; /* last zero that cannot be known by its id */
+        int64_t at;                /* when Redis passed it */
+        bool owed;                 /* unless it drives on, its relay has to send a zero */
+    } driver[CHECK_ROBOTS_MAX][2]; /* whose motion was the last, per axis */
+    int64_t heard_at[CHECK_WEBSITES_MAX][2][CHECK_ROBOTS_MAX + 1]; /* its last motion at its relay; [0]: to all */
+    int64_t zero_at[CHECK_WEBSITES_MAX][2];                        /* last zero that cannot be known by its id */
     int64_t clock_wrong_until;
     enum check_rule failed;
 };
 extern struct check_state check_state;
 
 struct command *check_command(int64_t number); /* NULL: none */
+int64_t check_ttl_us(const struct command *c);
+int check_robot_of(const char *device_id); /* −1: none */
 
 void check_robot_begin(void);
+int64_t check_robot_said_stopped(int robot); /* highest number of a stop that it said it obeys, −1: none */
 void check_robot_published(int robot, const char *kind, int64_t seq);
 void check_print_robot(int robot);
 void check_log_robot(int robot, const char *line);

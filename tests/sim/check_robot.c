@@ -8,8 +8,7 @@
 #define EVENTS     60
 #define HEARTBEATS 1024
 #define REARMS     64
-#define SLACK_US   (2 * SIM_MS)   /* clocks are read in ms */
-#define CLOCK_US   (150 * SIM_MS) /* what two relays' ideas of Redis' clock may be apart */
+#define SLACK_US   (2 * SIM_MS) /* clocks are read in ms */
 #define KINDS      4
 
 struct axis {
@@ -32,6 +31,7 @@ struct robot_state {
     /* the latch, as it has to be */
     bool stopped;
     int64_t latch_seq;
+    int64_t said_stopped; /* highest number with which it said so, −1: never */
     uint64_t rearmed_no;
     int64_t rearm_seq[REARMS], rearm_at[REARMS];
     unsigned n_rearms;
@@ -46,7 +46,7 @@ void check_robot_begin(void)
 {
     memset(robots, 0, sizeof(robots));
     for (int i = 0; i < CHECK_ROBOTS_MAX; i++)
-        robots[i].latch_seq = -1;
+        robots[i].latch_seq = robots[i].said_stopped = -1;
 }
 
 void check_log_robot(int robot, const char *line)
@@ -128,6 +128,11 @@ bool check_robot_stopped(int robot)
     return robots[robot].stopped;
 }
 
+int64_t check_robot_said_stopped(int robot)
+{
+    return robots[robot].said_stopped;
+}
+
 uint64_t check_robot_executed(int robot)
 {
     return robots[robot].executed;
@@ -193,6 +198,8 @@ void check_says(int robot, const struct msg *m)
         check_heartbeat(robot, m->hb);
     } else if (m->type == MSG_STOP_STATE) {
         check_note(robot, "says stopped=%d seq %" PRId64, m->stopped, m->seq);
+        if (m->stopped && m->seq > r->said_stopped)
+            r->said_stopped = m->seq;
         if (r->stopped && !m->stopped)
             check_fail(CHECK_STOPPED, robot, "it says that it is not stopped, but nothing newer than its stop came");
     }
@@ -228,7 +235,6 @@ static void check_age(int robot, const struct command *c, const struct safety_or
 {
     const struct robot_state *r = &robots[robot];
     int64_t now = sched_now(), fresh_us = S.setup.fresh_ms * SIM_MS + SLACK_US;
-    int64_t ttl_ms = c->what.ttl_ms > 0 && c->what.ttl_ms < S.setup.move_ttl_ms ? c->what.ttl_ms : S.setup.move_ttl_ms;
     for (int i = 0; i < 2; i++) {
         int64_t hb = i ? o->relay_hb : o->hb;
         int64_t at = hb >= 0 ? sent_at(r, hb) : now;
@@ -241,7 +247,7 @@ static void check_age(int robot, const struct command *c, const struct safety_or
     if (o->hb >= 0 && now - c->sent_at > fresh_us)
         check_fail(CHECK_FRESH, robot, "the motion is %.3f s old", (double)(now - c->sent_at) / 1e6);
     if (c->relay_at != 0 && S.clock_wrong_until < c->relay_at && o->relay_hb >= 0 &&
-        now - c->relay_at > ttl_ms * SIM_MS + fresh_us + CLOCK_US)
+        now - c->relay_at > check_ttl_us(c) + fresh_us + CLOCK_US)
         check_fail(CHECK_FRESH, robot, "the motion came to its relay %.3f s ago", (double)(now - c->relay_at) / 1e6);
     S.totals.undetectable += o->hb < 0 && o->relay_hb < 0;
 }

@@ -149,10 +149,11 @@ static void tell_again(struct redis *r, const char *channel, const struct store_
 static long long publish(struct redis *r, const char *channel, const struct store_arg *payload)
 {
     bool command = strncmp(channel, "tr/cmd/", 7) == 0, motion = strstr(payload->at, "_move ") != NULL;
-    check_published(r->store, channel, payload->at, r->node.wall_us + sched_now());
+    long long n = tell_all(r, channel, payload);
+    check_published(r->store, channel, payload->at, sched_wall_us(&r->node), n);
     if (command && chance_of(motion ? TWICE : OTHERS_TWICE))
         tell_again(r, channel, payload, motion ? 200 * SIM_MS : 2 * SIM_S);
-    return tell_all(r, channel, payload);
+    return n;
 }
 
 static void subscribe(struct client *c, const char *verb, const char *channel)

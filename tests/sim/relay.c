@@ -26,6 +26,7 @@ struct peer {
     struct relay *relay;
     struct net_end *end; /* NULL: closed, the hub will be told */
     char robot[32];      /* its device id; "": a website */
+    int website;         /* for the checks */
 };
 
 struct ws {
@@ -170,6 +171,12 @@ static void set_behind(struct session *s)
         s->behind_since_ms = s->blocked_since_ms = clock_mono_ms();
 }
 
+static void on_handed(void *ctx, const char *text, size_t len)
+{
+    const struct peer *p = ctx;
+    check_handed(p->robot, text, len);
+}
+
 static void flush_peer(struct peer *p)
 {
     struct relay *r = p->relay;
@@ -186,6 +193,8 @@ static void flush_peer(struct peer *p)
             return;
         }
         size_t n = outq_take(&s->q, r->gather, sizeof(r->gather), &bytes, &hold);
+        if (p->robot[0] != '\0')
+            relay_unframe((const char *)bytes, n, on_handed, p);
         net_send(p->end, NET_TEXT, (const char *)bytes, n);
         frame_unref(hold);
     }
@@ -276,6 +285,8 @@ static void on_packet(void *ctx, struct net_packet *packet)
     } else if (packet->kind == NET_PING) {
         net_send(p->end, NET_PONG, "", 0);
     } else if (packet->kind == NET_TEXT && p->s.opened) {
+        if (p->robot[0] == '\0')
+            p->website = check_heard(p->website, packet->data);
         hub_message(p->relay->hub, &p->s, packet->data, packet->len);
     }
 }
@@ -307,6 +318,7 @@ struct net_end *relay_accept(struct relay *r, struct node *from, const char *hel
     if (p == NULL)
         abort();
     p->relay = r;
+    p->website = -1;
     net_connect(ends, from, &r->node, &q);
     net_own(ends[0], ops, ctx);
     net_own(ends[1], &peer_ops, p);
@@ -396,6 +408,7 @@ static void on_turn(void *self)
     struct relay *r = self;
     bus_flush(r->bus);
     ws_flush(&r->ws);
+    bus_flush(r->bus);
 }
 
 /* --- life ----------------------------------------------------------------------------------- */

@@ -179,7 +179,7 @@ static void whims(struct website *w)
 
 static void prove(struct website *w)
 {
-    if (w->known[w->target].stopped || chance_of(0.02))
+    if (w->known[w->target].stopped || chance_of(0.1)) /* its relay may still hold an old robot for stopped */
         command(w, MSG_REARM, w->target, "", false);
     if (w->state == OPEN && w->exclusive && !w->known[w->target].you)
         command(w, MSG_CONTROL_ACQUIRE, w->target, ",\"take\":true", false);

@@ -234,6 +234,7 @@ static void on_look(void *ctx)
     (void)ctx;
     for (int i = 0; i < W.n_robots; i++)
         robot_check(W.robots[i]);
+    check_silence();
     sched_at(&W.node, sched_now() + 5 * SIM_MS, SCHED_TURN, on_look, NULL);
 }
 
@@ -259,6 +260,8 @@ static void build(uint64_t seed, int verbose)
                                 .websites = W.n_websites,
                                 .exclusive = W.exclusive,
                                 .move_ttl_ms = 500,
+                                .setting_ttl_ms = 10000,
+                                .silence_ms = 250,
                                 .fresh_ms = 600,
                                 .deadman_ms = 300,
                                 .watchdog_ms = 200,
