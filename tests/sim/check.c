@@ -45,7 +45,8 @@ const char *check_rule_name(enum check_rule rule)
         [CHECK_ONCE] = "once",           [CHECK_OUTCOME] = "outcome",     [CHECK_AGREEMENT] = "agreement",
         [CHECK_BOUNDS] = "bounds",       [CHECK_ALIVE] = "alive",         [CHECK_ZERO_OTHERS] = "zero-others",
         [CHECK_WATCHDOG] = "watchdog",   [CHECK_LINK] = "link",           [CHECK_IN_TIME] = "in-time",
-        [CHECK_CONFIRMED] = "confirmed", [CHECK_ZERO_SENT] = "zero-sent",
+        [CHECK_CONFIRMED] = "confirmed", [CHECK_ZERO_SENT] = "zero-sent", [CHECK_REARM_LATE] = "rearm-late",
+        [CHECK_STOP_SENT] = "stop-sent", [CHECK_WRITTEN] = "written",
     };
     return names[rule];
 }

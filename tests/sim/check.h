@@ -36,6 +36,9 @@ enum check_rule {
     CHECK_IN_TIME,     /* a relay hands no command to a robot after its time to live */
     CHECK_CONFIRMED,   /* a stop is called confirmed only once the robot has said so */
     CHECK_ZERO_SENT,   /* a driver that falls silent or goes: its relay stops what it drove */
+    CHECK_REARM_LATE,  /* no re-arm counts that was repeated after a newer stop, or waited */
+    CHECK_STOP_SENT,   /* a stop goes out at once, and is latched in the end */
+    CHECK_WRITTEN,     /* no motion takes effect whose script failed */
     CHECK_RULES
 };
 
@@ -51,7 +54,7 @@ struct check_setup {
     int robots, websites;
     bool legacy[CHECK_ROBOTS_MAX];
     bool exclusive;
-    int move_ttl_ms, fresh_ms, setting_ttl_ms, deadman_ms, watchdog_ms, silence_ms;
+    int move_ttl_ms, setting_ttl_ms, rearm_ms, fresh_ms, deadman_ms, watchdog_ms, silence_ms;
     int verbose;
 };
 
@@ -69,6 +72,8 @@ void check_fail(enum check_rule rule, int robot, const char *format, ...) __attr
 /* --- world --- */
 void check_clock_jumped(int64_t until);         /* Redis' clock means nothing until then */
 void check_data_lost(void);                     /* Redis knows no more who drove last */
+void check_full(int64_t until);                 /* Redis refuses writes until then */
+void check_relay_lost(void);                    /* what a relay knew is gone */
 void check_losses(int64_t from, int64_t until); /* messages between relays may be lost */
 bool check_lossy(int64_t from, int64_t until);
 
@@ -93,12 +98,14 @@ void check_outcomes(int64_t before); /* all that was sent before must have one *
 void check_relay(int relay, const struct node *node);
 void check_left(const char *device_id); /* a relay has given up the robot's connection */
 /* A website's message, as its relay begins to deal with it. website: what this said of the one before, −1 at first. */
-int check_heard(int website, const char *text);
+int check_heard(const struct store *s, int website, const char *text);
 /* A message to a robot goes into its socket; not NUL-terminated. */
 void check_handed(const char *device_id, const char *text, size_t len);
 /* listeners: who gets it */
 void check_published(const struct store *s, const char *channel, const char *text, int64_t wall_us,
                      long long listeners);
+/* A script begins (ended false), or ends: what it passed to robots is its own. */
+void check_script(bool ended, bool failed);
 void check_silence(void); /* called now and then */
 
 /* --- robots --- */

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define ZERO_WITHIN_US (40 * SIM_S)
+#define STOP_SLACK_US  SIM_S
+#define LATCH_SLACK_US (4 * SIM_S)    /* relays try again every second */
+#define KNOWN_AGAIN_US (15 * SIM_S)   /* after a loss of data */
 #define ZERO_SLACK_US  (450 * SIM_MS) /* two looks of the relay, and what the way to Redis takes at worst */
 
 #define S check_state
@@ -19,6 +22,26 @@ void check_relay(int relay, const struct node *node)
 void check_data_lost(void)
 {
     memset(S.driver, 0, sizeof(S.driver));
+    memset(S.stop, 0, sizeof(S.stop));
+}
+
+void check_full(int64_t until)
+{
+    S.full_until = until;
+}
+
+void check_relay_lost(void)
+{
+    for (int i = 0; i < CHECK_ROBOTS_MAX; i++)
+        S.stop[i].latch_at = 0;
+}
+
+void check_script(bool ended, bool failed)
+{
+    for (int i = 0; failed && i < S.n_script; i++)
+        S.commands[S.script[i].number].unwritten[S.script[i].robot] = true;
+    if (ended)
+        S.n_script = 0;
 }
 
 /* --- commands that Redis passes -------------------------------------------------------------- */
@@ -86,6 +109,26 @@ static void check_own_zero(int robot, const char *kind, const char *sender)
     check_fail(CHECK_ZERO_OTHERS, robot, "%s, who does not drive, gets a zero in while %s does", sender, d->sender);
 }
 
+static void passed_rearm(int robot, struct command *c)
+{
+    int64_t waited = sched_now() - c->relay_at;
+    S.stop[robot].sent_at = S.stop[robot].latch_at = 0;
+    if (c->rearmed_at[robot] != 0 && S.stop[robot].latched_at > c->rearmed_at[robot])
+        check_fail(CHECK_REARM_LATE, robot, "a re-arm is passed again, and it has been stopped since");
+    c->rearmed_at[robot] = sched_now();
+    if (c->relay_at != 0 && S.clock_wrong_until < c->relay_at && waited > S.setup.rearm_ms * SIM_MS + CLOCK_US)
+        check_fail(CHECK_REARM_LATE, robot, "a re-arm has waited for %.3f s", (double)waited / 1e6);
+}
+
+static void passed_motion(int robot, struct command *c, int64_t number)
+{
+    c->unwritten[robot] = false;
+    if (S.n_script == CHECK_ROBOTS_MAX)
+        return;
+    S.script[S.n_script].number = (uint32_t)number;
+    S.script[S.n_script++].robot = robot;
+}
+
 /* "DEADLINE KIND SEQ SENDER/T0 IDLEN ID JSON" */
 static void published_order(const struct store *s, const char *device_id, const char *text, int64_t wall_us,
                             bool reached)
@@ -107,11 +150,17 @@ static void published_order(const struct store *s, const char *device_id, const 
     check_note(robot, "Redis passes %s %" PRId64 " seq %lld", kind, number_in(json), seq);
     if (c == NULL && atoll(t0 + 1) != 0 && strstr(kind, "_move") != NULL && number_in(json) < 0)
         check_own_zero(robot, kind, tail);
+    if (strcmp(kind, "stop") == 0)
+        S.stop[robot].sent_at = 0;
     if (c == NULL)
         return;
     passed(c, came_at(tail, atoll(t0 + 1)));
-    if (msg_is_move(c->what.type) && !c->what.zero)
+    if (c->what.type == MSG_REARM)
+        passed_rearm(robot, c);
+    if (msg_is_move(c->what.type) && !c->what.zero) {
         note_driver(robot, c, tail, reached);
+        passed_motion(robot, c, number_in(json));
+    }
     bool drives = msg_is_command(c->what.type) && c->what.type != MSG_REQUEST_FRAME;
     if (S.setup.exclusive && drives && !in_control(s, device_id, tail, wall_us))
         c->no_holder[robot] = true;
@@ -150,6 +199,9 @@ static void published_stop(const char *text)
     if (robot < 0 || robot >= S.setup.robots || !stopped)
         return;
     S.driver[robot][0].owed = S.driver[robot][1].owed = false;
+    S.stop[robot].latch_at = 0;
+    if (!confirmed)
+        S.stop[robot].latched_at = sched_now();
     if (confirmed && check_robot_said_stopped(robot) < seq)
         check_fail(CHECK_CONFIRMED, robot, "stop %lld is called confirmed, but the robot has not said so", seq);
 }
@@ -160,7 +212,7 @@ static void published_presence(const char *text)
     char id[80];
     int robot = sscanf(text, "%*s down %*s %79s", id) == 1 ? check_robot_of(id) : -1;
     if (robot >= 0 && robot < S.setup.robots)
-        S.driver[robot][0].owed = S.driver[robot][1].owed = false; /* who does not have a robot rests by itself */
+        S.driver[robot][0].owed = S.driver[robot][1].owed = false; /* without a relay it rests by itself */
 }
 
 static void published_states(const char *text)
@@ -217,12 +269,30 @@ static void heard_zero(int website, bool camera, const char *text)
     }
 }
 
-int check_heard(int website, const char *text)
+/* Told at once is who is online; latched is every robot that is known. */
+static void heard_stop(const struct store *s, int target)
+{
+    char id[32];
+    for (int i = 0; i < S.setup.robots; i++) {
+        snprintf(id, sizeof(id), "robot_%d", i + 1);
+        if ((target >= 0 && target != i) || !store_has(s, "tr:devices", id))
+            continue;
+        if (S.stop[i].sent_at == 0 && (target == i || store_has(s, "tr:online", id)))
+            S.stop[i].sent_at = sched_now();
+        S.stop[i].latch_at = sched_now();
+    }
+}
+
+int check_heard(const struct store *s, int website, const char *text)
 {
     const struct command *c = check_command(number_in(text));
     bool camera = strstr(text, "\"camera_move\"") != NULL;
     if (c != NULL)
         website = c->what.website;
+    if (strstr(text, "\"type\":\"stop\"") != NULL) {
+        const char *id = strstr(text, "\"device_id\":\"");
+        heard_stop(s, id != NULL ? check_robot_of(id + 13) : -1);
+    }
     if (website < 0 || (!camera && strstr(text, "\"robot_move\"") == NULL))
         return website;
     if (c == NULL || c->what.zero)
@@ -244,15 +314,36 @@ static void check_owed(int robot, bool camera)
     if (sched_now() - last <= S.setup.silence_ms * SIM_MS + ZERO_SLACK_US)
         return;
     d->owed = false;
-    if (!check_lossy(last - SIM_S, sched_now()) && S.clock_wrong_until < last)
+    if (!check_lossy(last - SIM_S, sched_now()))
         check_fail(CHECK_ZERO_SENT, robot,
                    "website %d is silent for %.3f s and has driven axis %d, but no zero goes out", d->website,
                    (double)(sched_now() - last) / 1e6, camera);
 }
 
+static void check_unsent(int robot)
+{
+    int64_t at = S.stop[robot].sent_at;
+    if (at == 0 || sched_now() - at <= STOP_SLACK_US)
+        return;
+    S.stop[robot].sent_at = 0;
+    if (!check_lossy(at - SIM_S, sched_now()))
+        check_fail(CHECK_STOP_SENT, robot, "a relay heard of a stop %.3f s ago, and it has not gone out",
+                   (double)(sched_now() - at) / 1e6);
+}
+
+/* Once Redis takes writes again, and nothing else is wrong. */
+static void check_unlatched(int robot)
+{
+    int64_t at = S.stop[robot].latch_at, since = at > S.full_until ? at : S.full_until;
+    if (at != 0 && sched_now() - since > LATCH_SLACK_US && !check_lossy(sched_now() - LATCH_SLACK_US, sched_now()))
+        check_fail(CHECK_STOP_SENT, robot, "the stop that a relay heard of at %.6f s is not latched", (double)at / 1e6);
+}
+
 void check_silence(void)
 {
     for (int i = 0; i < S.setup.robots; i++) {
+        check_unsent(i);
+        check_unlatched(i);
         check_owed(i, false);
         check_owed(i, true);
     }

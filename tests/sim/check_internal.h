@@ -15,8 +15,10 @@ struct command {
     int64_t sent_at, again_at;  /* simulated time; again_at: sent for the last time, 0: only once */
     int64_t relay_at, redis_at; /* when what Redis passed came to its relay, and when Redis did; 0: not yet */
     uint8_t executed[CHECK_ROBOTS_MAX];
-    bool no_holder[CHECK_ROBOTS_MAX]; /* Redis let it pass although its sender had no control */
-    int robots;                       /* of its ack, −1: none yet */
+    int64_t rearmed_at[CHECK_ROBOTS_MAX]; /* when Redis passed it as a re-arm, 0: not yet */
+    bool unwritten[CHECK_ROBOTS_MAX];     /* the script that passed it failed */
+    bool no_holder[CHECK_ROBOTS_MAX];     /* Redis let it pass although its sender had no control */
+    int robots;                           /* of its ack, −1: none yet */
     int receipts;
     bool done; /* outcome known, or nobody waits */
 };
@@ -49,6 +51,17 @@ struct check_state {
     } driver[CHECK_ROBOTS_MAX][2]; /* whose motion was the last, per axis */
     int64_t heard_at[CHECK_WEBSITES_MAX][2][CHECK_ROBOTS_MAX + 1]; /* its last motion at its relay; [0]: to all */
     int64_t zero_at[CHECK_WEBSITES_MAX][2];                        /* last zero that cannot be known by its id */
+    struct {
+        int64_t sent_at;    /* when a relay heard of a stop that Redis has not passed, 0: none */
+        int64_t latch_at;   /* likewise, that Redis has not latched */
+        int64_t latched_at; /* when Redis latched the last one */
+    } stop[CHECK_ROBOTS_MAX];
+    struct {
+        uint32_t number;
+        int robot;
+    } script[CHECK_ROBOTS_MAX]; /* motions that the script has passed that runs */
+    int n_script;
+    int64_t full_until; /* Redis takes no writes */
     int64_t clock_wrong_until;
     enum check_rule failed;
 };

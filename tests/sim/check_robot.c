@@ -289,6 +289,8 @@ static void executed(int robot, struct command *c, int64_t number, const struct 
         check_age(robot, c, o);
         check_rearm(robot, c, o);
     }
+    if (c->unwritten[robot])
+        check_fail(CHECK_WRITTEN, robot, "command %" PRId64 " took effect although its script failed", number);
     check_sender(robot, c, number);
 }
 

@@ -12,7 +12,7 @@
 
 #define CHANNELS_MAX  32
 #define TWICE         0.003 /* how often a motion is delivered twice */
-#define OTHERS_TWICE  0.1   /* what is rarer than motions */
+#define OTHERS_TWICE  0.25  /* what is rarer than motions */
 #define ECHO_MOST_US  (10 * SIM_S)
 #define SYNC_EVERY_US SIM_S
 
@@ -40,6 +40,7 @@ struct redis {
     struct client *clients;
     struct echo *echoes;
     bool runs;
+    int64_t full_until; /* it refuses what takes memory */
 };
 
 struct redis_request *redis_request(size_t argc, const struct store_arg *argv, size_t *len)
@@ -190,6 +191,8 @@ static void subscribe(struct client *c, const char *verb, const char *channel)
 static redisReply *on_script_call(void *ctx, const struct store_arg *argv, size_t argc)
 {
     struct redis *r = ctx;
+    if (r->full_until > sched_now() && store_takes_memory(argv[0].at))
+        return store_error("OOM command not allowed when used memory > 'maxmemory'.");
     if (strcasecmp(argv[0].at, "PUBLISH") == 0 && argc == 3)
         return store_int(publish(r, argv[1].at, &argv[2]));
     return store_call(r->store, argv, argc, sched_wall_us(&r->node));
@@ -201,7 +204,11 @@ static redisReply *run(struct client *c, const struct redis_request *q)
     const struct store_arg *argv = q->argv;
     if (strcasecmp(argv[0].at, "EVALSHA") == 0 && q->argc >= 3) {
         size_t n_keys = (size_t)atoi(argv[2].at);
-        return scripts_run(r->scripts, argv[1].at, argv + 3, n_keys, argv + 3 + n_keys, q->argc - 3 - n_keys);
+        check_script(false, false);
+        redisReply *reply =
+            scripts_run(r->scripts, argv[1].at, argv + 3, n_keys, argv + 3 + n_keys, q->argc - 3 - n_keys);
+        check_script(true, reply->type == REDIS_REPLY_ERROR);
+        return reply;
     }
     if (strcasecmp(argv[0].at, "SCRIPT") == 0 && q->argc == 3) {
         char sha[41], why[256];
@@ -292,7 +299,7 @@ void redis_crash(struct redis *r, enum redis_loss loss)
     sched_cancel_node(&r->node);
     while (r->echoes != NULL)
         free_echo(r->echoes);
-    r->node.frozen_until = 0;
+    r->node.frozen_until = r->full_until = 0;
     scripts_flush(r->scripts);
     if (loss == REDIS_KEEPS_ALL)
         return;
@@ -300,6 +307,11 @@ void redis_crash(struct redis *r, enum redis_loss loss)
     r->store = loss == REDIS_LOSES_A_SECOND ? store_copy(r->synced) : store_create();
     store_destroy(r->synced);
     r->synced = store_copy(r->store);
+}
+
+void redis_fill(struct redis *r, int64_t until)
+{
+    r->full_until = until;
 }
 
 struct redis *redis_create(void)

@@ -25,6 +25,7 @@ void redis_free_request(void *request);
 
 void redis_crash(struct redis *r, enum redis_loss loss);
 void redis_start(struct redis *r);
+void redis_fill(struct redis *r, int64_t until); /* its memory is full until then; 0: it has room again */
 bool redis_runs(const struct redis *r);
 struct node *redis_node(struct redis *r);
 struct store *redis_store(struct redis *r);

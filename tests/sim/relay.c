@@ -286,7 +286,7 @@ static void on_packet(void *ctx, struct net_packet *packet)
         net_send(p->end, NET_PONG, "", 0);
     } else if (packet->kind == NET_TEXT && p->s.opened) {
         if (p->robot[0] == '\0')
-            p->website = check_heard(p->website, packet->data);
+            p->website = check_heard(redis_store(p->relay->redis), p->website, packet->data);
         hub_message(p->relay->hub, &p->s, packet->data, packet->len);
     }
 }

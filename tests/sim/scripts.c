@@ -219,8 +219,11 @@ static redisReply *take_error(lua_State *lua)
     char why[256];
     if (lua_istable(lua, -1))
         lua_getfield(lua, -1, "err");
-    snprintf(why, sizeof(why), "ERR %s", lua_tostring(lua, -1) ? lua_tostring(lua, -1) : "unknown");
-    fprintf(stderr, "sim: a script failed: %s\n", why);
+    const char *text = lua_tostring(lua, -1) ? lua_tostring(lua, -1) : "unknown";
+    bool full = strncmp(text, "OOM ", 4) == 0;
+    snprintf(why, sizeof(why), "%s%s", full ? "" : "ERR ", text);
+    if (!full)
+        fprintf(stderr, "sim: a script failed: %s\n", why);
     return store_error(why);
 }
 

@@ -230,10 +230,9 @@ const char *store_hash_field(const struct store *s, const char *key, const char 
     return f ? f->value : NULL;
 }
 
-size_t store_stream_length(const struct store *s, const char *key)
+bool store_has(const struct store *s, const char *key, const char *member)
 {
-    const struct key *k = find(s, key);
-    return k ? k->entries : 0;
+    return find_field(find(s, key), member) != NULL;
 }
 
 size_t store_keys(const struct store *s)
@@ -507,6 +506,16 @@ static redisReply *do_xadd(const struct call *c)
 static redisReply *do_pexpire(const struct call *c)
 {
     return store_int(key(c) != NULL);
+}
+
+bool store_takes_memory(const char *name)
+{
+    static const char *const names[] = {"HSET", "HINCRBY", "SET", "INCR", "SADD", "ZADD", "XADD"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 redisReply *store_call(struct store *s, const struct store_arg *argv, size_t argc, int64_t wall_us)

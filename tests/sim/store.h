@@ -3,6 +3,7 @@
 #define TELERELAY_SIM_STORE_H
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,9 +21,11 @@ struct store *store_copy(const struct store *s);
 /* One command on data. wall_us: Redis' clock. An unknown one ends the program: the model has to follow the relay. */
 redisReply *store_call(struct store *s, const struct store_arg *argv, size_t argc, int64_t wall_us);
 
-/* For the checks. NULL: no such field. */
+bool store_takes_memory(const char *name); /* a command that Redis refuses when its memory is full */
+
+/* For the checks: a member of a hash or set. NULL: no such field. */
+bool store_has(const struct store *s, const char *key, const char *member);
 const char *store_hash_field(const struct store *s, const char *key, const char *field);
-size_t store_stream_length(const struct store *s, const char *key);
 size_t store_keys(const struct store *s);
 
 /* Replies; freed with store_free_reply. */

@@ -12,6 +12,7 @@
 #define PERIOD_US  (50 * SIM_MS)
 #define SILENT_US  (6 * SIM_S) /* without a word from the relay: it is gone */
 #define ATTEMPT_US (5 * SIM_S)
+#define REPEAT_US  (20 * SIM_S)
 #define RECENT     16 /* commands that may be sent again */
 
 enum state { WAITING, CONNECTING, OPEN };
@@ -47,6 +48,9 @@ struct website {
         char text[256];
     } recent[RECENT];
     unsigned n_recent;
+    char rearm[256]; /* its last one; "": none on this connection */
+    uint32_t rearm_number;
+    int64_t rearm_at;
 };
 
 struct node *website_node(struct website *w)
@@ -108,6 +112,11 @@ static void command(struct website *w, enum msg_type type, int robot, const char
         w->recent[w->n_recent % RECENT].number = number;
         memcpy(w->recent[w->n_recent++ % RECENT].text, text, sizeof(text));
     }
+    if (id && type == MSG_REARM) {
+        memcpy(w->rearm, text, sizeof(text));
+        w->rearm_number = number;
+        w->rearm_at = sched_now();
+    }
 }
 
 static void move(struct website *w, bool zero)
@@ -120,6 +129,15 @@ static void setting(struct website *w)
     char members[32];
     snprintf(members, sizeof(members), ",\"value\":%d", (int)chance_from(1, 100));
     command(w, chance_of(0.5) ? MSG_SET_SPEED : MSG_SET_BRIGHTNESS, w->target, members, false);
+}
+
+/* As a client does that has not heard of an answer. */
+static void resend_rearm(struct website *w)
+{
+    if (w->rearm[0] == '\0' || sched_now() - w->rearm_at > REPEAT_US)
+        return;
+    check_resend(w->rearm_number);
+    send_text(w, w->rearm);
 }
 
 static void resend(struct website *w)
@@ -170,6 +188,8 @@ static void whims(struct website *w)
         setting(w);
     else if (chance_of(0.015))
         resend(w);
+    else if (chance_of(0.003))
+        resend_rearm(w);
     else if (chance_of(0.005))
         send_text(w, "{\"type\":\"ping\",\"id\":\"p\"}");
     else if (chance_of(0.002))
@@ -290,6 +310,7 @@ static void on_packet(void *ctx, struct net_packet *p)
         w->state = OPEN;
         w->connection++;
         w->n_recent = 0;
+        w->rearm[0] = '\0';
         for (int i = 0; i < CHECK_ROBOTS_MAX; i++)
             w->known[i] = (struct known){.hb = -1};
         check_note(-1, "website %d has connection %d", w->index, w->connection);

@@ -36,9 +36,9 @@ static struct world {
 
 const char *world_fault_name(enum world_fault fault)
 {
-    static const char *const names[] = {"stall",      "cut",         "half-open",   "freeze",
-                                        "hang",       "robot-crash", "relay-crash", "redis-crash",
-                                        "redis-wipe", "partition",   "redis-stall", "clock-jump"};
+    static const char *const names[] = {"stall",       "cut",         "half-open",   "freeze",     "hang",
+                                        "robot-crash", "relay-crash", "redis-crash", "redis-wipe", "partition",
+                                        "redis-stall", "redis-full",  "clock-jump"};
     return names[fault];
 }
 
@@ -108,6 +108,7 @@ static void fault_relay(void)
 {
     struct relay *r = W.relays[chance_below(W.n_relays)];
     check_note(-1, "%s crashes", relay_node(r)->name);
+    check_relay_lost();
     relay_crash(r, chance_of(0.3));
     int64_t back = sched_now() + chance_after(2 * SIM_S);
     check_losses(sched_now(), back + 8 * SIM_S);
@@ -160,6 +161,17 @@ static void fault_redis_slow(void)
         net_fault_stall(redis_node(W.redis), for_us);
 }
 
+/* No loss: whoever asks is told, and what only has to be passed on goes on. */
+static void fault_redis_full(void)
+{
+    int64_t until = sched_now() + a_while();
+    if (!redis_runs(W.redis))
+        return;
+    redis_fill(W.redis, until);
+    check_full(until);
+    check_note(-1, "Redis is full until %.3f", (double)until / 1e6);
+}
+
 static void fault_clock(void)
 {
     int64_t by = chance_from(-3600, 3600) * SIM_S;
@@ -209,6 +221,9 @@ static void inject(enum world_fault fault)
         break;
     case WORLD_REDIS_SLOW:
         fault_redis_slow();
+        break;
+    case WORLD_REDIS_FULL:
+        fault_redis_full();
         break;
     case WORLD_CLOCK:
         fault_clock();
@@ -261,6 +276,7 @@ static void build(uint64_t seed, int verbose)
                                 .exclusive = W.exclusive,
                                 .move_ttl_ms = 500,
                                 .setting_ttl_ms = 10000,
+                                .rearm_ms = 2000,
                                 .silence_ms = 250,
                                 .fresh_ms = 600,
                                 .deadman_ms = 300,
@@ -296,6 +312,7 @@ static void heal(void)
     if (!redis_runs(W.redis))
         redis_start(W.redis);
     sched_thaw(redis_node(W.redis));
+    redis_fill(W.redis, 0);
     for (int i = 0; i < W.n_relays; i++) {
         if (!relay_runs(W.relays[i]))
             relay_start(W.relays[i]);

@@ -16,6 +16,7 @@ enum world_fault {
     WORLD_REDIS_WIPE, /* crash of Redis, everything is lost */
     WORLD_PARTITION,  /* a relay cannot reach Redis */
     WORLD_REDIS_SLOW, /* Redis stands still, or a connection to it does */
+    WORLD_REDIS_FULL, /* Redis takes no writes */
     WORLD_CLOCK,      /* a wall clock jumps */
     WORLD_FAULTS
 };
