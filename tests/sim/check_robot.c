@@ -324,6 +324,10 @@ void check_setting(int robot, int kind, const struct safety_order *o, enum safet
         return;
     S.totals.settings++;
     check_number(robot, SAFETY_AXES + kind, o);
+    int64_t at = o != NULL && o->relay_hb >= 0 ? sent_at(&robots[robot], o->relay_hb) : sched_now();
+    if (at < 0 || sched_now() - at > S.setup.setting_ttl_ms * SIM_MS + SLACK_US)
+        check_fail(CHECK_FRESH, robot, "a setting took effect whose relay_hb %" PRId64 " was %s", o->relay_hb,
+                   at < 0 ? "never sent on this connection" : "sent too long ago");
 }
 
 /* --- outputs -------------------------------------------------------------------------------- */
