@@ -209,10 +209,17 @@ bool net_has_room(struct net_end *e)
 
 struct net_packet *net_late(struct net_end *e)
 {
-    struct net_packet *p = e->head;
-    while (p != NULL && p->kind != NET_TEXT)
-        p = p->next;
-    return p ? make(NET_TEXT, p->data, p->len) : NULL;
+    size_t len = 0, at = 0;
+    for (const struct net_packet *p = e->head; p != NULL; p = p->next)
+        len += p->kind == NET_TEXT ? p->len : 0;
+    struct net_packet *late = len > 0 ? make(NET_TEXT, NULL, len) : NULL;
+    for (const struct net_packet *p = e->head; p != NULL; p = p->next) {
+        if (p->kind == NET_TEXT) {
+            memcpy(late->data + at, p->data, p->len);
+            at += p->len;
+        }
+    }
+    return late;
 }
 
 static void leave(struct net_end *e)

@@ -43,7 +43,7 @@ void net_own(struct net_end *e, const struct net_ops *ops, void *ctx);
 void net_send(struct net_end *e, enum net_kind kind, const char *data, size_t len);
 void net_send_object(struct net_end *e, void *object, size_t len, void (*drop)(void *));
 bool net_has_room(struct net_end *e);           /* false: `room` will be called */
-struct net_packet *net_late(struct net_end *e); /* the first text on its way to it, NULL: none; to be freed */
+struct net_packet *net_late(struct net_end *e); /* all text on its way to it, NULL: none; to be freed */
 void net_close(struct net_end *e, int code);    /* what was sent still arrives; no callback any more */
 void net_vanish(struct net_end *e);             /* the other end is not told */
 

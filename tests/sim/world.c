@@ -169,6 +169,8 @@ static void fault_redis_full(void)
         return;
     redis_fill(W.redis, until);
     check_full(until);
+    if (chance_of(0.5)) /* somebody who drives goes just then */
+        net_fault_cut(website_node(W.websites[chance_below(W.n_websites)]));
     check_note(-1, "Redis is full until %.3f", (double)until / 1e6);
 }
 
