@@ -196,8 +196,12 @@ static void published_stop(const char *text)
     if (sscanf(text, "stop %79s %lld %d %d", id, &seq, &stopped, &confirmed) != 4)
         return;
     int robot = check_robot_of(id);
-    if (robot < 0 || robot >= S.setup.robots || !stopped)
+    if (robot < 0 || robot >= S.setup.robots)
         return;
+    if (!stopped) { /* of one that is away nothing else tells */
+        check_robot_published(robot, "rearm", seq);
+        return;
+    }
     S.driver[robot][0].owed = S.driver[robot][1].owed = false;
     S.stop[robot].latch_at = 0;
     if (!confirmed)
@@ -272,14 +276,17 @@ static void heard_zero(int website, bool camera, const char *text)
 /* Told at once is who is online; latched is every robot that is known. */
 static void heard_stop(const struct store *s, int target)
 {
-    char id[32];
+    char id[32], key[40];
     for (int i = 0; i < S.setup.robots; i++) {
         snprintf(id, sizeof(id), "robot_%d", i + 1);
+        snprintf(key, sizeof(key), "tr:ctl:%s", id);
         if ((target >= 0 && target != i) || !store_has(s, "tr:devices", id))
             continue;
         if (S.stop[i].sent_at == 0 && (target == i || store_has(s, "tr:online", id)))
             S.stop[i].sent_at = sched_now();
-        S.stop[i].latch_at = sched_now();
+        const char *stopped = store_hash_field(s, key, "stopped");
+        if (stopped == NULL || *stopped != '1' || store_has(s, "tr:online", id)) /* else there is nothing to do */
+            S.stop[i].latch_at = sched_now();
     }
 }
 

@@ -165,8 +165,9 @@ static void fault_redis_slow(void)
 static void fault_redis_full(void)
 {
     int64_t until = sched_now() + a_while();
-    if (!redis_runs(W.redis))
+    if (!redis_runs(W.redis) || W.back) /* a number that it could not note is lost, see fault_clock */
         return;
+    W.lost = true;
     redis_fill(W.redis, until);
     check_full(until);
     if (chance_of(0.5)) /* somebody who drives goes just then */
