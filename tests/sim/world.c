@@ -170,8 +170,10 @@ static void fault_redis_full(void)
     W.lost = true;
     redis_fill(W.redis, until);
     check_full(until);
-    if (chance_of(0.5)) /* somebody who drives goes just then */
+    if (chance_of(0.5)) /* somebody who drives goes just then, or a robot */
         net_fault_cut(website_node(W.websites[chance_below(W.n_websites)]));
+    else if (chance_of(0.5))
+        fault_robot();
     check_note(-1, "Redis is full until %.3f", (double)until / 1e6);
 }
 
