@@ -212,6 +212,7 @@ void bus_set_name(struct bus *b, const char *device_id, const char *name);
 void bus_listen_upstream(struct bus *b, bool wanted);
 
 void bus_request_snapshot(struct bus *b);
+void bus_tidy(struct bus *b); /* takes out robots that could not be when they left; call once a second */
 void bus_put_metrics(struct bus *b, const char *text, size_t len);
 
 /* This relay ends: give up its lease. Flushes. */

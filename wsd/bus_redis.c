@@ -22,6 +22,7 @@ struct bus {
     struct bus_channels *channels; /* whose commands arrive here */
     char own_channel[RKEY_MAX];
     bool upstream;  /* wanted */
+    bool untidy;    /* a robot that left could not be taken out */
     int64_t newest; /* the highest number of an order that was seen or given out */
 };
 
@@ -54,13 +55,21 @@ static struct bus_request request(void *owner, void *token, void (*callback)(voi
 
 /* --- robots here --------------------------------------------------------------------------- */
 
+static void on_detached(void *ctx, const struct bus_request *r, const redisReply *reply)
+{
+    struct bus *b = ctx;
+    (void)r;
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
+        b->untidy = true;
+}
+
 static void send_detach(void *ctx, const char *device_id, uint64_t conn)
 {
     struct bus *b = ctx;
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, conn);
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(text)};
-    bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, NULL, NOBODY);
+    bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, on_detached, NOBODY);
 }
 
 /* {connection number}, {0}: a newer one exists, {-1}: too many devices */
@@ -278,6 +287,14 @@ static void on_snapshot(void *ctx, const struct bus_request *r, const redisReply
     }
     b->handlers->snapshot(b->ctx, (uint64_t)as_int(reply->element[0]), entries, n);
     free(entries);
+}
+
+void bus_tidy(struct bus *b)
+{
+    if (!b->untidy)
+        return;
+    b->untidy = false;
+    bus_request_snapshot(b); /* in which it will be seen */
 }
 
 void bus_request_snapshot(struct bus *b)

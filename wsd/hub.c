@@ -277,6 +277,7 @@ void hub_tick(struct hub *h)
         return;
     if (!presence_synced(h->presence))
         bus_request_snapshot(h->bus);
+    bus_tidy(h->bus);
     hub_latch_pending(h);
     HASH_ITER (hh, h->robots, r, next) {
         hub_reconcile(h, r);

@@ -60,7 +60,8 @@ static void zero_here(struct hub *h, const struct operator* op, const char *devi
 /* What an ack or error needs once the bus has answered. */
 struct sent_command {
     bool addressed;
-    int local; /* stop: robots here that have been told */
+    int local;   /* stop: robots here that have been told, … */
+    int64_t seq; /* … under this number */
     enum msg_type kind;
     char device_id[MSG_DEVICE_ID_MAX + 1]; /* "": all */
     char by[MSG_NAME_MAX + 1];
@@ -333,21 +334,26 @@ static int tell_robots_here(struct hub *h, const struct operator* op, const stru
     return told;
 }
 
-static void latch_later(struct hub *h, const char *device_id, const char *by)
+static void latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq)
 {
-    struct pending_stop *p;
+    struct pending_stop *p = NULL;
     for (unsigned i = 0; i < h->n_pending; i++) {
         if (strcmp(h->pending[i].device_id, device_id) == 0)
-            return;
+            p = &h->pending[i];
     }
-    /* More than fit: then all of them. A stop too many harms nobody. */
-    if (h->n_pending == PENDING_STOPS) {
-        h->n_pending = 0;
-        device_id = "";
+    if (p == NULL) {
+        /* More than fit: then all of them. A stop too many harms nobody. */
+        if (h->n_pending == PENDING_STOPS) {
+            h->n_pending = 0;
+            device_id = "";
+        }
+        p = &h->pending[h->n_pending++];
+        *p = (struct pending_stop){.seq = 0};
+        snprintf(p->device_id, sizeof(p->device_id), "%s", device_id);
+        snprintf(p->by, sizeof(p->by), "%s", by);
     }
-    p = &h->pending[h->n_pending++];
-    snprintf(p->device_id, sizeof(p->device_id), "%s", device_id);
-    snprintf(p->by, sizeof(p->by), "%s", by);
+    if (seq > p->seq)
+        p->seq = seq;
 }
 
 /* A robot here may have answered before Redis did; people hear it in order. */
@@ -369,7 +375,7 @@ static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent resu
     struct sent_command *c = token;
     bool stop = c->kind == MSG_STOP;
     if (stop && (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED)) {
-        latch_later(h, c->device_id, c->by);
+        latch_later(h, c->device_id, c->by, c->seq);
         for (const struct robot *r = h->robots; r != NULL; r = r->hh.next) {
             if (!c->addressed || strcmp(r->id, c->device_id) == 0)
                 show_stop(h, r, c->by);
@@ -416,6 +422,7 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
     operator_commanded(op, m->device_id, op->said_ms);
     log_warn(stop ? "stop" : "rearm", log_str("device_id", m->device_id ? m->device_id : "all"),
              log_str("by", op->name));
+    c->seq = seq;
     if (stop)
         c->local = tell_robots_here(h, op, m, seq);
     struct bus_stop what = {m->device_id, stop, seq, op->number, op->name, m->id};
@@ -424,7 +431,7 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
         return;
     }
     if (stop)
-        latch_later(h, c->device_id, op->name);
+        latch_later(h, c->device_id, op->name, seq);
     else if (m->id != NULL)
         dedupe_forget(&op->sent, m->id);
     if (stop && c->local > 0)
@@ -444,7 +451,7 @@ static void on_pending_latched(void *ctx, void *owner, void *token, enum bus_sen
     (void)owner;
     (void)robots;
     if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED)
-        latch_later(h, p->device_id, p->by);
+        latch_later(h, p->device_id, p->by, p->seq);
     free(p);
 }
 
@@ -455,7 +462,7 @@ void hub_latch_pending(struct hub *h)
         if (p == NULL)
             return;
         *p = h->pending[h->n_pending - 1];
-        struct bus_stop stop = {.device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .by = p->by};
+        struct bus_stop stop = {.device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .seq = p->seq, .by = p->by};
         if (bus_stop(h->bus, &stop, NULL, p, on_pending_latched) != 0) {
             free(p);
             return;

@@ -209,15 +209,17 @@ void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bo
 {
     struct outq_item item = {.token = (uint64_t)o->seq, .lane = OUTQ_STOP};
     bool told = r->told_first && r->stop_seq == o->seq;
-    if (o->type == MSG_REARM && o->seq < r->stop_seq)
-        return; /* from before a stop that did not wait for the bus */
+    if (o->type == MSG_REARM && (o->seq < r->stop_seq || (o->seq == r->stop_seq && r->stopped))) {
+        refuse(h, r, o, MSG_REJECTED, "old"); /* from before a stop that did not wait for the bus */
+        return;
+    }
     r->told_first = first;
     r->stopped = o->type == MSG_STOP;
     r->stop_seq = o->seq;
-    r->said = false; /* it will say so again */
     item.frame = told ? NULL : frame_create(o->json, o->len);
     if (item.frame == NULL)
         return;
+    r->said = false; /* it will say so again */
     if (o->id_len > 0 && !receipts_renumber(&r->waiting, o))
         await_answer(h, r, o);
     hub_push(h, r->session, &item);

@@ -57,6 +57,27 @@ describe('a Redis that is full', () => {
         assert.equal((await redis.call('SMEMBERS', 'tr:latched')).length, 3);
     });
 
+    it('reaches a robot that came meanwhile, which could not be entered', async () => {
+        const one = await robot('r1');
+        const conn = one.conn;
+        await scripts.run('detach', A, 'r1', conn); // and is back at once
+        await full(async () => {
+            await assert.rejects(attach('r1'), /OOM/);
+            assert.deepEqual((await stop('')).slice(0, 2), [UNLATCHED, 1]);
+        });
+        assert.deepEqual(await types(one), ['stop']);
+    });
+
+    it('takes out nobody by halves', async () => {
+        const one = await robot('r1');
+        await scripts.told();
+        await full(async () => assert.rejects(scripts.run('detach', A, 'r1', one.conn), /OOM/));
+        assert.equal(await redis.call('HEXISTS', 'tr:online', 'r1'), 1);
+        assert.deepEqual(await scripts.told(), []);
+        assert.deepEqual(await scripts.run('detach', A, 'r1', one.conn), [1]);
+        assert.match((await scripts.told()).join(), /^tr\/pres \d+ down /);
+    });
+
     it('re-arms nothing', async () => {
         const one = await robot('r1');
         await stop('r1');

@@ -116,15 +116,23 @@ describe('with Redis full', () => {
             assert.equal(robot.count('robot_move'), 0);
         }
         await website.seen(state('robot_01', true, true)); // of its own relay; the others', Redis cannot say yet
+        const leaver = await cluster.robot(2, 'robot_05');
+        await leaver.leave(); // nothing of it can be written down
         await redis.call('CONFIG', 'SET', 'maxmemory', '0');
         for (const id of ids) for (const one of [website, other]) await one.seen(state(id, true, true), 5000);
         assert.equal((await redis.call('SMEMBERS', 'tr:latched')).length, 4);
         await website.settled();
         assert.equal(website.count({ type: 'stop_state', stopped: false }), 0);
         assert.equal((await website.ask(move(1))).code, 'stopped');
+        await redis.call('CONFIG', 'SET', 'maxmemory', '1');
+        await robots[3].leave(); // it is seen to have gone once that can be written
+        await until(async () => (await redis.call('PUBSUB', 'NUMSUB', 'tr/cmd/robot_04'))[1] === 0, 3000, 'its relay has let it go');
+        await website.settled();
+        await redis.call('CONFIG', 'SET', 'maxmemory', '0');
+        for (const one of [website, other]) await one.sees(ids.slice(0, 3), 4000);
         await website.ask({ type: 'rearm' });
-        for (const id of ids) await website.seen(state(id, false, true));
-        assert.equal((await website.ask(move(1))).robots, 4);
+        for (const id of ids.slice(0, 3)) await website.seen(state(id, false, true));
+        assert.equal((await website.ask(move(1))).robots, 3);
     });
 });
 

@@ -7,6 +7,6 @@ local conn, owner = place(id)
 if conn ~= had or owner ~= instance then
   return {0}
 end
-call('SREM', 'tr:owned:' .. instance, id)
 gone(id, conn)
+call('SREM', 'tr:owned:' .. instance, id)
 return {1}

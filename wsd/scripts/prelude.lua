@@ -67,9 +67,10 @@ local function place(id)
 end
 
 local function gone(id, conn)
+  local number = call('INCR', 'tr:pseq') -- first: where it fails nothing has happened
   call('HDEL', 'tr:online', id)
   call('ZADD', 'tr:devices', now_ms, id)
-  call('PUBLISH', 'tr/pres', string.format('%d down %s %s', call('INCR', 'tr:pseq'), conn, id))
+  call('PUBLISH', 'tr/pres', string.format('%d down %s %s', number, conn, id))
   event('disconnected', id, '')
 end
 

@@ -21,9 +21,9 @@ local function add(id, away)
   highest = math.max(highest, number)
 end
 
-local function tell()
+local function tell(away)
   for _, one in ipairs(all) do
-    if not one.away then
+    if one.away == away then
       one.reached = publish(one.id, o, one.seq, numbers(one.seq))
       robots = robots + one.reached
     end
@@ -73,11 +73,12 @@ end
 
 -- A stop is told first, whatever can be written; what may move again is written down first.
 if stopped then
-  tell()
+  tell(false)
   if target ~= '' and robots == 0 and not known(target) then
     return {4, 0, 0}
   end
   if not pcall(keep) then
+    tell(true) -- who came meanwhile could not be entered
     return {5, robots, highest}
   end
 else
@@ -85,7 +86,7 @@ else
     return {4, 0, 0}
   end
   keep()
-  tell()
+  tell(false)
 end
 note()
 return {0, robots, highest}
