@@ -38,9 +38,9 @@ describe('Redis', () => {
                     throw error;
                 });
                 noticed.add(`Redis ${way}`, performance.now() - gone);
+                const again = websites.map((website) => website.history.length);
                 await mend();
                 const returned = now();
-                const again = websites.map((website) => website.history.length);
                 await Promise.all(rig.robots.map(async ({ id, trace }) => {
                     await until(() => trace.executed(returned).length, 5000, `${id} follows again`);
                     back.add(`Redis ${way}`, (trace.executed(returned)[0].t_ns - returned) / 1e6);
