@@ -5,7 +5,7 @@ import { Rig, Robot, often, pause, say } from './lib/rig.mjs';
 
 describe('acknowledged telemetry', () => {
     let rig;
-    before(async () => { rig = await Rig.start({ robots: 0, flags: ['--robot-rate', '0'] }); });
+    before(async () => { rig = await Rig.start({ robots: 0, flags: ['--robot-rate', '0', '--stream-maxlen', '0'] }); });
     after(() => rig.stop());
 
     // Sends samples numbered from 1 over one connection after another until told to end; a number is never sent twice.
