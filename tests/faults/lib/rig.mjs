@@ -149,25 +149,26 @@ export class Rig {
 
     // ---- cuts
 
-    // One fault while all robots are driven: every one of `rests` has to come to rest by itself, and to stay there until
-    // the fault ends.
-    async cut(kind, { break: begin, mend = () => {}, rests = this.robots }) {
+    // One fault while all robots are driven: every one of them has to come to rest by itself, and to stay there until the
+    // fault ends. brief: it may end before that by itself.
+    async cut(kind, { break: begin, mend = () => {}, brief = false }) {
         await this.driven();
         await pause(this.dice.int(150));
         const from = now();
         try {
             await begin();
-            await Promise.all(rests.map((robot) => until(() => robot.trace.drive().some((line) => line.t_ns > from && atRest(line)),
+            await Promise.all(this.robots.map((robot) => until(() => robot.trace.drive().some((line) => line.t_ns > from && atRest(line)),
                 3000, `${kind}: ${robot.id} comes to rest`)));
             await pause(this.dice.int(100));
-            for (const robot of rests) assert.ok(atRest(robot.trace.drive().at(-1)), `${kind}: ${robot.id} moves again before the fault ends`);
+            if (!brief) for (const robot of this.robots) assert.ok(atRest(robot.trace.drive().at(-1)), `${kind}: ${robot.id} moves again before the fault ends`);
         } finally {
             await mend();
         }
-        for (const robot of rests) for (const ms of robot.trace.rests(from)) this.figures.add(kind, ms);
+        for (const robot of this.robots) for (const ms of robot.trace.rests(from)) this.figures.add(kind, ms);
     }
 
-    // A time in which anything may happen to the way: those who rest in it are counted as cuts, nobody has to.
+    // A time in which anything may happen to the way: those who rest in it are counted as cuts, nobody has to. Gives, per
+    // robot, how many commands were sent and done, and after how many ms it came to rest.
     async weather(kind, seconds, { break: begin, mend }) {
         await this.driven();
         const from = now();
@@ -177,10 +178,13 @@ export class Rig {
         const to = now();
         await this.driven();
         for (const robot of this.robots) for (const ms of robot.trace.rests(from, to)) this.figures.add(kind, ms);
-        return this.robots.map((robot) => ({ sent: robot.stick.sentBetween(from, to), done: robot.trace.executed(from, to).length }));
+        return this.robots.map(({ stick, trace }) => ({
+            sent: stick.sentBetween(from, to), done: trace.executed(from, to).length,
+            rested: trace.drive().filter((line) => line.t_ns > from && line.t_ns <= to && atRest(line)).map((line) => (line.t_ns - from) / 1e6),
+        }));
     }
 
-    // What must hold for all that the robots ever did; empties the traces.
+    // What must hold for all that the robots ever did.
     verify({ fresh = 600, rest = 350 } = {}) {
         const wrong = [];
         const ages = [];
@@ -217,6 +221,21 @@ export class Rig {
         rigs.delete(this);
         await this.cluster?.stop().finally(() => this.network?.close());
     }
+}
+
+// What all relays together have counted: name → number. They write it once a second; this waits for what they write next.
+export async function counted(cluster, relays) {
+    const redis = await cluster.redis();
+    const keys = relays.map((n) => `tr:metrics:wsd-${n}`);
+    await redis.call('DEL', ...keys);
+    const texts = await until(async () => {
+        const all = await redis.call('MGET', ...keys);
+        return !all.includes(null) && all;
+    }, 5000, 'the relays write what they counted', 20);
+    const counters = {};
+    for (const [, name, value] of texts.join('').matchAll(/^telerelay_wsd_(\w+)\{.*\} (\d+)$/gm))
+        counters[name] = (counters[name] ?? 0) + Number(value);
+    return counters;
 }
 
 // A grip on the main thread of a process, and on nothing else of it: hang() stops it and gives the time (ns) at which
