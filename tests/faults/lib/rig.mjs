@@ -31,6 +31,7 @@ process.prependListener('exit', () => {
 export class Rig {
     robots = []; // {id, proc, trace, stick, wire}
     figures = new Figures();
+    #websites = new Set();
 
     // wires: a proxy on each side of nginx, one per robot and one for websites; network: namespaces (see net.mjs).
     static async start({ robots = 2, relays = 2, flags = [], robotFlags = [], wires = false, network = false, seed = Date.now(), stick = {} } = {}) {
@@ -123,9 +124,11 @@ export class Rig {
     }
 
     // A website of the test's, through nginx.
-    website(options = {}) {
+    async website(options = {}) {
         const at = this.websiteWire ? { port: this.websiteWire.port } : { host: this.host, port: this.port };
-        return Website.connect(this.url(at, options.query), options);
+        const website = await Website.connect(this.url(at, options.query), options);
+        this.#websites.add(website);
+        return website;
     }
 
     // Every stick is held and every robot follows it.
@@ -216,6 +219,7 @@ export class Rig {
             if (robot.proc?.alive) await robot.proc.terminate().catch(() => robot.proc.kill());
             await robot.wire?.close();
         }
+        for (const website of this.#websites) website.drop(); // also those that a test that failed has left
         await this.websiteWire?.close();
         if (this.nginx?.alive) await this.nginx.terminate().catch(() => this.killNginx());
         rigs.delete(this);
