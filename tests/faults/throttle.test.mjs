@@ -1,6 +1,6 @@
 // Goal: a thin link full of video hardly delays a command, and Stop not at all, on the robot's side or the website's; moves
-// that the link cannot carry are replaced by newer ones; a slow website gets less, stays connected, and has fresh data
-// again as soon as its link does.
+// that the link cannot carry are replaced by newer ones; a robot on such a link would do nearly all that arrive; a slow
+// website gets less, stays connected, and has fresh data again as soon as its link does.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,16 +13,20 @@ const KBIT = 256;
 // Video goes the other way. What may hold up a command is the link's own queue, which holds back the acknowledgements of
 // TCP, for less than a fragment of video (16 KiB) would take, in ms.
 const FRAGMENT_MS = (16 * 1024 * 8) / KBIT;
+// Not at all, but for what a busy machine takes.
+const STOP_MS = 150;
 
 describe('a thin link full of video', { skip: impossible ?? false }, () => {
     let rig;
     let camera;
     let stick;
     const figures = new Figures();
+    const ages = new Figures();
     const arrived = []; // at the camera's robot
     before(async () => { rig = await Rig.start({ robots: 0, network: true }); });
     after(async () => {
         figures.print('From website to robot');
+        ages.print('Age of the heartbeat that a move names when it arrives');
         stick?.freeze();
         camera?.stdin.end();
         await rig.stop();
@@ -42,13 +46,14 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         });
     }
 
-    // Drives for some seconds: nearly every move arrives.
+    // Drives for some seconds: nearly every move arrives. Gives those.
     async function drive(kind, website, seconds) {
         stick = new Stick('camera');
         stick.take(website);
         stick.hold();
         const from = now();
         await until(() => arrived.some(({ t_ns, type }) => t_ns > from && type === 'robot_move'), 5000, 'the camera is driven');
+        await until(() => stick.hb !== undefined, 5000, 'a heartbeat of the camera');
         const begin = now();
         await pause(seconds * 1000);
         stick.freeze();
@@ -57,11 +62,14 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
             const { open, closeCode, ws } = website;
             throw new Error(`${error.message}: ${JSON.stringify({ open, closeCode, waiting: ws.bufferedAmount, n: stick.sent.get(last).n, arrived: arrived.length })}; the last answers: ${JSON.stringify(website.history.filter(({ message }) => message.type !== 'video_frame').slice(-3))}`);
         });
-        const took = arrived.filter(({ t_ns, y }) => t_ns > begin && stick.sent.get(y)?.at > begin).map(({ t_ns, y }) => (t_ns - stick.sent.get(y).at) / 1e6);
+        const moves = arrived.filter(({ t_ns, y }) => t_ns > begin && stick.sent.get(y)?.at > begin);
+        const took = moves.map(({ t_ns, y }) => (t_ns - stick.sent.get(y).at) / 1e6);
         for (const ms of took) figures.add(kind, ms);
+        for (const { hb_ms } of moves) ages.add(kind, hb_ms);
         const sent = stick.sentBetween(begin, now());
         assert.ok(took.length > 0.8 * sent, `${took.length} of ${sent} moves arrived`);
         assert.ok(Math.max(...took) <= FRAGMENT_MS, `${took}`);
+        return moves;
     }
 
     // Stops from this website, re-arms from one with a good link.
@@ -74,7 +82,7 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
             website.send({ type: 'stop', device_id: 'camera' });
             const took = ((await arrives('stop', at)).t_ns - at) / 1e6;
             figures.add(`${kind}: Stop`, took);
-            assert.ok(took <= FRAGMENT_MS, `${took}`);
+            assert.ok(took <= STOP_MS, `${took}`);
             const told = now();
             other.send({ type: 'rearm', device_id: 'camera' });
             await arrives('rearm', told);
@@ -85,13 +93,15 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
 
     it('on the robot\'s side, both ways', async () => {
         rig.network.throttle('robot', KBIT);
-        rig.network.throttle('robot', KBIT, { way: 'from' });
+        rig.network.throttle('robot', KBIT, 'from');
         try {
             await film(16000, 20); // more than the link takes; a frame of 32 KB would take longer than the second a message may
             const website = await rig.website();
             await website.sees(['camera'], 8000);
             const kind = `robot's side ${KBIT} kbit/s`;
-            await drive(kind, website, often(2, 15));
+            const moves = await drive(kind, website, often(2, 15));
+            const obeyed = moves.filter(({ hb_ms }) => hb_ms <= 600).length;
+            assert.ok(obeyed >= 0.8 * moves.length, `a robot would have done ${obeyed} of ${moves.length}`);
             await stop(kind, website);
             website.drop();
         } finally {
@@ -110,6 +120,7 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         const kind = `website's side ${KBIT} kbit/s`;
         const from = [website.history.length, quick.history.length];
         try {
+            // Heartbeats come behind the video here: who sees an old picture does not move a robot.
             await drive(kind, website, often(2, 30));
             await stop(kind, website);
         } finally {

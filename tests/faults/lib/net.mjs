@@ -65,6 +65,8 @@ export class Network {
             network.#choose();
             for (const side of SIDES) network.#link(side);
             network.#router.run('sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward');
+            // The same TCP everywhere, whatever this machine prefers: some need seconds to see that a link has become quick.
+            for (const side of ['nginx', 'robot']) network.#spaces[side].run('sh', '-c', 'echo reno >/proc/sys/net/ipv4/tcp_congestion_control');
             network.heal();
         } catch (error) {
             await network.close();
@@ -125,20 +127,24 @@ export class Network {
         this.#forward(this.#match(side, way).map((match) => `${match} drop`));
     }
 
-    lose(side, percent, way = 'both') {
-        this.#forward(this.#match(side, way).map((match) => `${match} numgen random mod 100 < ${percent} drop`));
+    lose(side, percent) {
+        this.#forward(this.#match(side, 'both').map((match) => `${match} numgen random mod 100 < ${percent} drop`));
     }
 
-    // kbit/s to or from a side; packets wait for at most `ms`.
-    throttle(side, kbit, { way = 'to', ms = 200 } = {}) {
-        const tbf = (device) => ['tc', 'qdisc', 'replace', 'dev', device, 'root', 'tbf', 'rate', `${kbit}kbit`, 'burst', '4kb', 'latency', `${ms}ms`];
+    // kbit/s to or from a side; packets wait for at most 200 ms.
+    throttle(side, kbit, way = 'to') {
+        this.#rate(side, way, `${kbit}kbit`, '4kb');
+    }
+
+    // What waits in the link goes on.
+    unthrottle(side, way = 'to') {
+        this.#rate(side, way, '1gbit', '1mb');
+    }
+
+    #rate(side, way, rate, burst) {
+        const tbf = (device) => ['tc', 'qdisc', 'replace', 'dev', device, 'root', 'tbf', 'rate', rate, 'burst', burst, 'latency', '200ms'];
         if (way === 'to') this.#router.run(...tbf(side));
         else this.#at(side, ...tbf(this.#device(side)));
-    }
-
-    unthrottle(side, way = 'to') {
-        if (way === 'to') this.#router.run('tc', 'qdisc', 'del', 'dev', side, 'root');
-        else this.#at(side, 'tc', 'qdisc', 'del', 'dev', this.#device(side), 'root');
     }
 
     heal() {
