@@ -35,6 +35,7 @@ describe('at rest in time', () => {
         'Redis stopped': { break: () => rig.cluster.redisProc.signal('SIGSTOP'), mend: () => rig.cluster.redisProc.signal('SIGCONT') },
         'Redis paused for writing': { break: () => redis('CLIENT', 'PAUSE', '5000', 'WRITE'), mend: () => redis('CLIENT', 'UNPAUSE') },
         'Redis refuses (ACL)': { break: () => redis('ACL', 'SETUSER', 'default', '-evalsha', '-publish'), mend: () => redis('ACL', 'SETUSER', 'default', '+@all') },
+        'Redis refuses writes (full)': { break: () => rig.fill(), mend: () => rig.unfill() },
         'relays killed': { break: () => relays((n) => rig.cluster.killRelay(n)), mend: () => relays((n) => rig.cluster.startRelay(n)) },
         'relays stopped': { break: () => relays((n) => rig.cluster.relay(n).signal('SIGSTOP')), mend: () => relays((n) => rig.cluster.relay(n).signal('SIGCONT')) },
         'relays crash (SIGSEGV)': { break: () => relays(crash), mend: () => relays((n) => rig.cluster.startRelay(n)) },

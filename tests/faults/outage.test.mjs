@@ -64,13 +64,6 @@ describe('a relay', () => {
         await rig.stop();
     });
 
-    // Which robots are on relay n, by what Redis has.
-    async function robotsOn(n) {
-        const entries = await (await rig.cluster.redis()).call('HGETALL', 'tr:online');
-        const on = new Set(entries.filter((_, i) => i % 2 === 0 && entries[i + 1].endsWith(` wsd-${n}`)));
-        return rig.robots.filter(({ id }) => on.has(id));
-    }
-
     // Ends a relay that has robots, with all sticks held at the other one.
     async function lose(kind, end, mend) {
         // Anew: a robot that lost its relay a moment ago waits longer than one that had a steady link.
@@ -79,7 +72,7 @@ describe('a relay', () => {
             await rig.startRobot(robot);
         }));
         await rig.driven();
-        const on = await Promise.all(rig.relays.map(robotsOn));
+        const on = await Promise.all(rig.relays.map((one) => rig.robotsOn(one)));
         const n = on[0].length > 0 ? 1 : 2;
         for (const { stick } of rig.robots) stick.take(await rig.cluster.website(3 - n));
         await rig.driven();

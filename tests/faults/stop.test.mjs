@@ -1,8 +1,11 @@
 // Goal: Stop stops a moving robot while Redis is away; what is stopped stays so through restarts of relays, Redis and robot
-// in every order, and through a loss of all that Redis knew; "confirmed" is never said before the robot itself has.
+// in every order, and through a loss of all that Redis knew; "confirmed" is never said before the robot itself has. While
+// Redis is full it stops every robot on every relay all the same, and is latched once Redis takes writes again.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { Figures, Rig, atRest, now, often, until } from './lib/rig.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Figures, Rig, atRest, now, often, pause, until } from './lib/rig.mjs';
 
 describe('Stop', () => {
     let rig;
@@ -42,6 +45,7 @@ describe('Stop', () => {
     // Nothing moves it, and all who look are told that it is stopped, and by itself.
     async function isStopped(what) {
         for (const n of rig.relays) {
+            await rig.cluster.relayReady(n); // until it has Redis it refuses motions for that
             const website = await rig.cluster.website(n);
             await website.seen(state(true, true), 5000).catch((error) => { throw new Error(`${what}: ${error.message}`); });
             assert.equal((await website.ask({ type: 'robot_move', x: 0, y: 0.9, device_id: robot.id })).code, 'stopped', what);
@@ -187,6 +191,76 @@ describe('Stop', () => {
         await isStopped('after it was stopped while it was away');
         website.drop();
         await free();
+    });
+
+    it('in all this no robot did an old command, nor one twice or out of order', () => rig.verify());
+});
+
+describe('Stop of all while Redis refuses writes', () => {
+    let rig;
+    const rested = new Figures();
+    const latched = new Figures();
+    before(async () => {
+        rig = await Rig.start({ robots: often(4, 8), robotFlags: ['--spool', 'SPOOL'] });
+        for (const n of rig.relays) assert.ok((await rig.robotsOn(n)).length > 0, `wsd-${n} has robots`);
+    });
+    after(async () => {
+        rested.print('From Stop while Redis is full to the drive at zero');
+        latched.print('From the first write until all is latched and told');
+        await rig.stop();
+    });
+
+    const redis = async (...words) => (await rig.cluster.redis()).call(...words);
+    const onDisk = ({ spool }) => JSON.parse(fs.readFileSync(path.join(spool, 'stop.json'), 'utf8')).stopped;
+    const state = (stopped) => (robot) => ({ type: 'stop_state', device_id: robot.id, stopped, confirmed: true });
+    const told = (websites, stopped, from) => Promise.all(rig.robots.map(state(stopped)).flatMap((one) => websites.map((website, i) => website.seen(one, 3000, from[i]))));
+
+    // Redis is full, all sticks are held, and `ms` later a website at relay n stops all; at(said) looks at the robots.
+    async function stopAll(n, ms, at) {
+        await rig.driven();
+        const websites = [await rig.cluster.website(n), await rig.cluster.website(3 - n)];
+        for (const website of websites) await website.sees(rig.robots.map(({ id }) => id));
+        await rig.fill();
+        const full = now();
+        try {
+            await pause(ms);
+            const said = now();
+            websites[0].send({ type: 'stop', id: 's' });
+            await Promise.all(rig.robots.map((robot) => until(() => onDisk(robot), 500, `${robot.id} is stopped`)));
+            for (const robot of rig.robots) at(robot, said);
+            await pause(500);
+        } finally {
+            await rig.unfill();
+        }
+        const free = performance.now();
+        await until(async () => (await redis('SCARD', 'tr:latched')) === rig.robots.length, 3000, 'all are latched');
+        await told(websites, true, [0, 0]);
+        latched.add(`stopped ${ms} ms after it was full`, performance.now() - free);
+        await pause(300);
+        for (const website of websites) assert.equal((await website.settled()).count({ type: 'stop_state', stopped: false }), 0);
+        for (const { id, stick, trace } of rig.robots)
+            assert.deepEqual(trace.executed(full).filter(({ left }) => stick.sent.get(left).at > full), [], `${id} did what was sent while Redis was full, or after`);
+        for (const { stick } of rig.robots) stick.freeze();
+        const from = websites.map((website) => website.history.length);
+        assert.equal((await websites[1].ask({ type: 'rearm' })).robots, rig.robots.length);
+        await told(websites, false, from);
+        for (const website of websites) website.drop();
+    }
+
+    for (const n of [1, 2])
+        it(`said at relay ${n}: every robot on both is at rest at once, and latched when Redis is back`, async () => {
+            for (let round = 0; round < often(1, 10); round++)
+                await stopAll(n, 0, ({ id, trace }, said) => {
+                    const rest = trace.drive().find((line) => line.t_ns > said && atRest(line));
+                    assert.equal(rest.cause, 'stop', id);
+                    rested.add(`said at relay ${n}`, (rest.t_ns - said) / 1e6);
+                });
+            assert.ok(Math.max(...rested.all) <= 150, `${rested.all}`);
+        });
+
+    it('robots that rest already are stopped as well', async () => {
+        for (let round = 0; round < often(1, 10); round++)
+            await stopAll(1 + (round % 2), 1000, ({ id, trace }) => assert.ok(atRest(trace.drive().at(-1)), id));
     });
 
     it('in all this no robot did an old command, nor one twice or out of order', () => rig.verify());

@@ -123,6 +123,22 @@ export class Rig {
         });
     }
 
+    // Those that are on relay n, by what Redis has.
+    async robotsOn(n) {
+        const entries = await (await this.cluster.redis()).call('HGETALL', 'tr:online');
+        const on = new Set(entries.filter((_, i) => i % 2 === 0 && entries[i + 1].endsWith(` wsd-${n}`)));
+        return this.robots.filter(({ id }) => on.has(id));
+    }
+
+    // Redis is full: it refuses what writes, but relays messages still.
+    async fill() {
+        await (await this.cluster.redis()).call('CONFIG', 'SET', 'maxmemory-policy', 'noeviction', 'maxmemory', '1');
+    }
+
+    async unfill() {
+        await (await this.cluster.redis()).call('CONFIG', 'SET', 'maxmemory', '0');
+    }
+
     // A website of the test's, through nginx.
     async website(options = {}) {
         const at = this.websiteWire ? { port: this.websiteWire.port } : { host: this.host, port: this.port };
