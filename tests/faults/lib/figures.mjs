@@ -31,7 +31,7 @@ export const detail = (text) => console.log(process.env.FAULTS_LONG === '1' ? `f
 
 const ms = (value) => value.toFixed(1).padStart(7);
 
-export function quantile(list, q) {
+function quantile(list, q) {
     const sorted = [...list].sort((a, b) => a - b);
     return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
 }

@@ -12,7 +12,7 @@ import { Stick } from './stick.mjs';
 import { Trace, atRest } from './trace.mjs';
 
 export * from '../../system/lib/harness.mjs';
-export { Figures, Network, Proxy, Stick, Trace, atRest, detail, say };
+export { Figures, Network, Stick, atRest, detail, say };
 
 // How much: `make faults` sets this; `make test` leaves it out.
 export const LONG = process.env.FAULTS_LONG === '1';
@@ -30,19 +30,20 @@ process.prependListener('exit', () => {
 
 export class Rig {
     robots = []; // {id, proc, trace, stick, wire}
+    relays = [1, 2];
     figures = new Figures();
     #websites = new Set();
 
     // wires: a proxy on each side of nginx, one per robot and one for websites; network: namespaces (see net.mjs).
-    static async start({ robots = 2, relays = 2, flags = [], robotFlags = [], wires = false, network = false, seed = Date.now(), stick = {} } = {}) {
+    static async start({ robots, flags = [], robotFlags = [], wires = false, network = false, stick = {} }) {
         const rig = new Rig();
         rigs.add(rig);
-        Object.assign(rig, { flags, robotFlags, stick });
+        Object.assign(rig, { robotFlags, stick });
+        const seed = Number(process.env.SEED ?? Date.now());
         rig.dice = random(seed);
         detail(`seed ${seed}`);
         try {
-            rig.cluster = await Cluster.start({ relays, flags });
-            rig.relays = Array.from({ length: relays }, (_, i) => i + 1);
+            rig.cluster = await Cluster.start({ flags });
             if (network) rig.network = await Network.create();
             rig.host = network ? rig.network.address : '127.0.0.1';
             rig.port = await freePort();
@@ -204,11 +205,11 @@ export class Rig {
     }
 
     // What must hold for all that the robots ever did.
-    verify({ fresh = 600, rest = 350 } = {}) {
+    verify() {
         const wrong = [];
         const ages = [];
         for (const robot of this.robots) {
-            for (const ms of robot.trace.gaps()) if (ms > rest) wrong.push(`${robot.id} went on for ${ms.toFixed(1)} ms after a command`);
+            for (const ms of robot.trace.gaps()) if (ms > 350) wrong.push(`${robot.id} went on for ${ms.toFixed(1)} ms after a command`);
             let newest = -1;
             for (const line of robot.trace.executed()) {
                 const sent = robot.stick.sent.get(line.left);
@@ -218,7 +219,7 @@ export class Rig {
                     newest = Math.max(newest, sent.n);
                     const age = (line.t_ns - sent.at) / 1e6;
                     ages.push(age);
-                    if (age > fresh) wrong.push(`${robot.id} did a command that was ${age.toFixed(0)} ms old`);
+                    if (age > 600) wrong.push(`${robot.id} did a command that was ${age.toFixed(0)} ms old`);
                 }
             }
         }

@@ -4,7 +4,6 @@ import fs from 'node:fs';
 export const atRest = (line) => line.left === 0 && line.right === 0;
 
 export class Trace {
-    #lines = [];
     #drive = [];
     #at = 0;
     #rest = '';
@@ -13,17 +12,18 @@ export class Trace {
         this.path = path;
     }
 
-    lines() {
+    // Every line about the drive.
+    drive() {
         let fd;
         try {
             fd = fs.openSync(this.path, 'r');
         } catch {
-            return this.#lines; // the robot has not begun it yet
+            return this.#drive; // the robot has not begun it yet
         }
         const buffer = Buffer.alloc(65536);
         for (let n; (n = fs.readSync(fd, buffer, 0, buffer.length, this.#at)) > 0; this.#at += n) this.#take(buffer.toString('utf8', 0, n));
         fs.closeSync(fd);
-        return this.#lines;
+        return this.#drive;
     }
 
     #take(text) {
@@ -31,14 +31,8 @@ export class Trace {
         this.#rest = parts.pop();
         for (const part of parts) {
             const line = JSON.parse(part);
-            this.#lines.push(line);
             if (line.output === 'drive') this.#drive.push(line);
         }
-    }
-
-    drive() {
-        this.lines();
-        return this.#drive;
     }
 
     // The commands that moved the robot.
