@@ -68,6 +68,11 @@ describe('a Redis that is full', () => {
         assert.deepEqual(await types(one), ['stop']);
     });
 
+    it('tells relays the time', async () => {
+        await full(async () => assert.equal((await beat(A)).length, 3));
+        assert.equal((await beat(A))[2], 1); // the lease begins once it can
+    });
+
     it('takes out nobody by halves', async () => {
         const one = await robot('r1');
         await scripts.told();

@@ -133,6 +133,27 @@ describe('with Redis full', () => {
         await website.ask({ type: 'rearm' });
         for (const id of ids.slice(0, 3)) await website.seen(state(id, false, true));
         assert.equal((await website.ask(move(1))).robots, 3);
+        await cluster.clear();
+    });
+
+    it('a relay that starts then still works for Stop', async () => {
+        const near = obedient(await cluster.robot(1, 'robot_01'));
+        await (await cluster.website(1)).sees(['robot_01']);
+        const redis = await cluster.redis();
+        await redis.call('CONFIG', 'SET', 'maxmemory', '1');
+        await cluster.killRelay(2);
+        await cluster.startRelay(2); // it has Redis, and robots, though they cannot be entered
+        const far = obedient(await cluster.robot(2, 'robot_02'));
+        await until(async () => (await redis.call('PUBSUB', 'NUMSUB', 'tr/cmd/robot_02'))[1] === 1, 3000, 'it listens for its robot');
+        const website = await cluster.website(2);
+        assert.equal((await website.ask({ type: 'stop' })).type, 'ack');
+        for (const robot of [near, far]) await robot.seen('stop', 500);
+        await website.seen(state('robot_02', true, true));
+        await redis.call('CONFIG', 'SET', 'maxmemory', '0');
+        await until(async () => (await redis.call('SCARD', 'tr:latched')) === 2, 5000, 'both are latched');
+        await website.settled();
+        await website.ask({ type: 'rearm' });
+        for (const id of ['robot_01', 'robot_02']) await website.seen(state(id, false, true), 5000);
     });
 });
 
