@@ -150,7 +150,10 @@ describe('with Redis full', () => {
         for (const robot of [near, far]) await robot.seen('stop', 500);
         await website.seen(state('robot_02', true, true));
         await redis.call('CONFIG', 'SET', 'maxmemory', '0');
-        await until(async () => (await redis.call('SCARD', 'tr:latched')) === 2, 5000, 'both are latched');
+        await until(async () => {
+            const latched = await redis.call('SMEMBERS', 'tr:latched');
+            return latched.includes('robot_01') && latched.includes('robot_02');
+        }, 5000, 'both are latched');
         await website.settled();
         await website.ask({ type: 'rearm' });
         for (const id of ['robot_01', 'robot_02']) await website.seen(state(id, false, true), 5000);
