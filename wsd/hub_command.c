@@ -462,7 +462,8 @@ void hub_latch_pending(struct hub *h)
         if (p == NULL)
             return;
         *p = h->pending[h->n_pending - 1];
-        struct bus_stop stop = {.device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .seq = p->seq, .by = p->by};
+        struct bus_stop stop = {
+            .device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .seq = p->seq, .by = p->by};
         if (bus_stop(h->bus, &stop, NULL, p, on_pending_latched) != 0) {
             free(p);
             return;

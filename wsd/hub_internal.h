@@ -74,7 +74,7 @@ struct hub {
     struct pending_stop {
         char device_id[MSG_DEVICE_ID_MAX + 1]; /* "": all */
         char by[MSG_NAME_MAX + 1];
-        int64_t seq; /* that robots here were told */
+        int64_t seq;          /* that robots here were told */
     } pending[PENDING_STOPS]; /* stops that could not be latched since the bus was down */
     unsigned n_pending;
 };

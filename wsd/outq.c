@@ -222,9 +222,10 @@ size_t outq_take(struct outq *q, uint8_t *buf, size_t cap, const uint8_t **bytes
     size_t n = 0;
     while (q->count > 0) {
         struct frame *f = at(q, 0)->frame;
-        if (n > 0 && n + f->len > cap)
+        bool alone = f->len > FRAME_SEGMENT || outq_video_next(q);
+        if (n > 0 && (n + f->len > cap || alone))
             break;
-        if (n == 0 && (q->count == 1 || f->len > FRAME_SEGMENT)) {
+        if (n == 0 && (q->count == 1 || alone)) {
             /* One message, or a long one: sent from where it is, without a copy. */
             q->partial = frame_ref(f);
             drop(q, 0);
@@ -247,7 +248,7 @@ static size_t head_of(const struct frame *f)
 
 size_t outq_take_batch(struct outq *q, uint8_t *buf, size_t cap, const uint8_t **bytes, struct frame **hold)
 {
-    if (q->partial != NULL || q->count < 2 || at(q, 0)->frame->len > FRAME_SEGMENT)
+    if (q->partial != NULL || q->count < 2 || at(q, 0)->frame->len > FRAME_SEGMENT || outq_video_next(q))
         return outq_take(q, buf, cap, bytes, hold);
     size_t n =
         4; /* of a frame of 126 to 65535 bytes; a shorter one may say it that way, but must not (RFC 6455, 5.2) */
@@ -256,7 +257,7 @@ size_t outq_take_batch(struct outq *q, uint8_t *buf, size_t cap, const uint8_t *
     while (q->count > 0) {
         const struct frame *f = at(q, 0)->frame;
         size_t len = f->len - head_of(f);
-        if (f->len > FRAME_SEGMENT || n + (n > 4) + len > cap)
+        if (f->len > FRAME_SEGMENT || n + (n > 4) + len > cap || outq_video_next(q))
             break;
         if (n > 4)
             buf[n++] = '\n';
@@ -281,6 +282,11 @@ size_t outq_take_batch(struct outq *q, uint8_t *buf, size_t cap, const uint8_t *
 bool outq_empty(const struct outq *q)
 {
     return q->count == 0 && q->partial == NULL;
+}
+
+bool outq_video_next(const struct outq *q)
+{
+    return q->partial == NULL && q->count > 0 && q->items[q->head].lane == OUTQ_VIDEO;
 }
 
 void outq_clear(struct outq *q)

@@ -86,6 +86,9 @@ size_t outq_take_batch(struct outq *q, uint8_t *buf, size_t cap, const uint8_t *
 
 bool outq_empty(const struct outq *q);
 
+/* Whether what would be taken next is a video frame that has not been begun; it goes alone. */
+bool outq_video_next(const struct outq *q);
+
 /* Drops everything and frees what is allocated; the queue is empty and usable afterwards. */
 void outq_clear(struct outq *q);
 

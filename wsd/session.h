@@ -6,6 +6,7 @@
 #include "common/msg.h"
 #include "wsd/limit.h"
 #include "wsd/outq.h"
+#include "wsd/pace.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,12 +41,14 @@ struct session {
 
     /* ws.c's */
     struct outq q;
-    bool opened;           /* the hub knows it */
-    bool batch;            /* takes several messages in one frame */
-    bool gathering;        /* on the list of those whose telemetry waits for more of it */
-    bool dirty;            /* on the list of those with something to send */
-    bool watched;          /* on the list of those with a deadline */
-    bool ended;            /* being closed: nothing from it counts any more */
+    struct pace pace; /* website: of video */
+    bool opened;      /* the hub knows it */
+    bool batch;       /* takes several messages in one frame */
+    bool gathering;   /* on the list of those whose telemetry waits for more of it */
+    bool dirty;       /* on the list of those with something to send */
+    bool watched;     /* on the list of those with a deadline */
+    bool ended;       /* being closed: nothing from it counts any more */
+    enum session_film { SESSION_NO_FILM, SESSION_FILM_NEXT, SESSION_FILMING } film; /* a frame: announced, under way */
     uint16_t rx_fragments; /* WebSocket frames of the message so far */
     bool close_sent;       /* the close frame is on its way */
     uint16_t close_code;   /* not 0: close once the queue is empty */
@@ -63,6 +66,26 @@ struct session {
     int64_t blocked_since_ms;              /* since when it has taken nothing; only while behind */
     int64_t close_by_ms;                   /* when closing has to be over; 0: not closing */
 };
+
+/* The lists of ws.c that a session may be on; each heads its own. */
+struct session_lists {
+    struct session *gathering; /* telemetry waits for more of it */
+    struct session *dirty;     /* something is to be sent before the loop blocks */
+    struct session *watched;   /* a deadline runs */
+    struct session *life;      /* all, in the order in which to see whether they are alive */
+};
+
+/* On a list and off it; nothing happens when it is already so. */
+void session_watch(struct session_lists *l, struct session *s);
+void session_unwatch(struct session_lists *l, struct session *s);
+void session_gather(struct session_lists *l, struct session *s);
+void session_mark(struct session_lists *l, struct session *s);   /* dirty */
+void session_unmark(struct session_lists *l, struct session *s); /* neither dirty nor gathering */
+
+/* Between two messages: whether the next is a video frame that has to wait until the link has room (one that is to be
+ * closed gets it all the same); else whether a ping is due first, with this payload (pace.h). */
+bool session_film_waits(const struct session *s, int64_t now_ms);
+bool session_film_mark(struct session *s, unsigned char mark[PACE_MARK]); /* false: the next message is sent now */
 
 #define SESSION_LOOK_MS 250 /* between two looks whether a peer is alive */
 

@@ -33,11 +33,8 @@ struct ws {
     struct metrics *metrics;
     struct hub *hub;
     struct lws_context *lws;
-    struct session *gathering; /* whose telemetry is sent at the next tick of `gather_tick` */
-    struct session *dirty;     /* with something to send before the loop blocks */
-    struct session *watched;   /* with a deadline */
-    struct session *life;      /* all, in the order in which to see whether they are alive */
-    unsigned connections;      /* of any state, upgraded or not */
+    struct session_lists lists;
+    unsigned connections; /* of any state, upgraded or not */
     unsigned max_connections;
     bool draining;
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" when TCP */
@@ -62,50 +59,12 @@ static const struct lws_protocols protocols[] = {
     {.name = NULL},
 };
 
-/* --- lists --------------------------------------------------------------------------------- */
-
-static void watch(struct ws *w, struct session *s)
-{
-    if (s->watched)
-        return;
-    s->watched = true;
-    DL_APPEND2(w->watched, s, watch_prev, watch_next);
-}
-
-static void unwatch(struct ws *w, struct session *s)
-{
-    if (!s->watched)
-        return;
-    s->watched = false;
-    DL_DELETE2(w->watched, s, watch_prev, watch_next);
-}
-
-static void mark_dirty(struct ws *w, struct session *s)
-{
-    if (s->dirty)
-        return;
-    s->dirty = true;
-    DL_APPEND2(w->dirty, s, dirty_prev, dirty_next);
-}
-
 /* Telemetry for who takes batches: at the pace of a screen. */
-static void mark_gathering(struct ws *w, struct session *s)
+static void gather(struct ws *w, struct session *s)
 {
-    if (s->gathering)
-        return;
-    s->gathering = true;
-    DL_APPEND2(w->gathering, s, gather_prev, gather_next);
+    session_gather(&w->lists, s);
     if (!ev_is_active(&w->gather_tick))
         ev_timer_start(w->loop, &w->gather_tick);
-}
-
-static void unmark(struct ws *w, struct session *s)
-{
-    if (s->gathering)
-        DL_DELETE2(w->gathering, s, gather_prev, gather_next);
-    if (s->dirty)
-        DL_DELETE2(w->dirty, s, dirty_prev, dirty_next);
-    s->gathering = s->dirty = false;
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -126,15 +85,15 @@ void ws_close(struct ws *w, struct session *s, enum session_close code)
     s->ended = true;
     s->close_code = (uint16_t)code;
     s->close_by_ms = clock_mono_ms() + CLOSE_MS;
-    watch(w, s);
-    mark_dirty(w, s);
+    session_watch(&w->lists, s);
+    session_mark(&w->lists, s);
 }
 
 static void set_behind(struct ws *w, struct session *s, int64_t now)
 {
     if (s->behind_since_ms == 0)
         s->behind_since_ms = s->blocked_since_ms = now;
-    watch(w, s);
+    session_watch(&w->lists, s);
     lws_callback_on_writable(s->wsi);
 }
 
@@ -169,17 +128,33 @@ static void expire(struct ws *w, struct session *s, int64_t now)
     w->metrics->commands_expired_total += outq_expire(&s->q, now, &o);
 }
 
+static int send_ping(struct session *s, const unsigned char *payload, size_t len)
+{
+    unsigned char frame[2 + PACE_MARK] = {0x89, (unsigned char)len};
+    memcpy(frame + 2, payload, len);
+    return lws_write(s->wsi, frame, 2 + len, LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
 /* Sends what the socket takes. -1 when the connection is dead. */
 static int flush_session(struct ws *w, struct session *s)
 {
+    unsigned char last[PACE_MARK];
     int64_t now = clock_mono_ms();
     expire(w, s, now);
     while (!outq_empty(&s->q)) {
+        unsigned char mark[PACE_MARK];
         const uint8_t *bytes;
         struct frame *hold;
         if (lws_partial_buffered(s->wsi)) {
             set_behind(w, s, now);
             return 0;
+        }
+        if (session_film_waits(s, now))
+            break;
+        if (session_film_mark(s, mark)) {
+            if (send_ping(s, mark, sizeof(mark)) != 0)
+                return -1;
+            continue;
         }
         size_t n = s->batch ? outq_take_batch(&s->q, w->gather, sizeof(w->gather), &bytes, &hold)
                             : outq_take(&s->q, w->gather, sizeof(w->gather), &bytes, &hold);
@@ -193,7 +168,11 @@ static int flush_session(struct ws *w, struct session *s)
         set_behind(w, s, now);
         return 0;
     }
+    if (outq_empty(&s->q) && session_film_mark(s, last) && send_ping(s, last, sizeof(last)) != 0)
+        return -1;
     s->behind_since_ms = 0;
+    if (!outq_empty(&s->q))
+        session_watch(&w->lists, s); /* for when the link is free again */
     if (!s->ended)
         hub_drained(w->hub, s);
     return s->close_code != 0 && !s->close_sent ? send_close(s, s->close_code) : 0;
@@ -201,15 +180,15 @@ static int flush_session(struct ws *w, struct session *s)
 
 static void flush_or_kill(struct ws *w, struct session *s)
 {
-    unmark(w, s);
+    session_unmark(&w->lists, s);
     if (flush_session(w, s) != 0)
         kill_soon(w, s);
 }
 
 void ws_flush(struct ws *w)
 {
-    while (w->dirty != NULL)
-        flush_or_kill(w, w->dirty);
+    while (w->lists.dirty != NULL)
+        flush_or_kill(w, w->lists.dirty);
 }
 
 /* The peer takes nothing: queue the close frame behind what the kernel still holds, and give up soon. */
@@ -220,7 +199,7 @@ static void close_blocked(struct ws *w, struct session *s)
     s->ended = true;
     outq_clear(&s->q);
     s->close_by_ms = clock_mono_ms() + CLOSE_MS;
-    watch(w, s);
+    session_watch(&w->lists, s);
     if (send_close(s, SESSION_BLOCKED) != 0)
         kill_soon(w, s);
 }
@@ -240,9 +219,9 @@ enum outq_result ws_push(struct ws *w, struct session *s, const struct outq_item
     if (result == OUTQ_REFUSED && item->lane == OUTQ_CONTROL)
         close_blocked(w, s); /* better no connection than one that is silent about what happened */
     else if (s->batch && item->lane >= OUTQ_TELEMETRY)
-        mark_gathering(w, s);
+        gather(w, s);
     else
-        mark_dirty(w, s);
+        session_mark(&w->lists, s);
     return result;
 }
 
@@ -285,7 +264,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
     }
     if (s->rx_since_ms == 0) {
         s->rx_since_ms = s->heard_ms;
-        watch(w, s);
+        session_watch(&w->lists, s);
     }
     const char *why = frame_ends && ++s->rx_fragments > conf->fragments ? "too many fragments" : NULL;
     if (why == NULL && session_rx_join(s, piece, len, max) != 0)
@@ -311,14 +290,7 @@ static void on_receive(struct ws *w, struct session *s, const char *piece, size_
 static void look_later(struct ws *w, struct session *s, int64_t now)
 {
     s->look_ms = now + SESSION_LOOK_MS;
-    DL_APPEND2(w->life, s, life_prev, life_next);
-}
-
-static int send_ping(struct session *s, int64_t now)
-{
-    unsigned char frame[] = {0x89, 1, 'p'}; /* libwebsockets hides pongs without a payload */
-    s->pinged_ms = now;
-    return lws_write(s->wsi, frame, sizeof(frame), LWS_WRITE_HTTP) < 0 ? -1 : 0;
+    DL_APPEND2(w->lists.life, s, life_prev, life_next);
 }
 
 /* -1: gone. */
@@ -328,7 +300,8 @@ static int look(const struct conf_wsd *conf, struct session *s, int64_t now)
     case SESSION_GONE:
         return -1;
     case SESSION_ASK:
-        return send_ping(s, now);
+        s->pinged_ms = now;
+        return send_ping(s, (const unsigned char *)"p", 1); /* libwebsockets hides pongs without a payload */
     default:
         return 0;
     }
@@ -337,8 +310,8 @@ static int look(const struct conf_wsd *conf, struct session *s, int64_t now)
 static void look_at_all(struct ws *w, int64_t now)
 {
     struct session *s;
-    while ((s = w->life) != NULL && s->look_ms <= now) {
-        DL_DELETE2(w->life, s, life_prev, life_next);
+    while ((s = w->lists.life) != NULL && s->look_ms <= now) {
+        DL_DELETE2(w->lists.life, s, life_prev, life_next);
         look_later(w, s, now);
         if (!s->ended && look(&w->conf->wsd, s, now) != 0)
             kill_soon(w, s);
@@ -406,13 +379,13 @@ static void on_closed(struct ws *w, struct session *s)
     if (s == NULL || !s->opened)
         return;
     s->ended = true;
-    unmark(w, s);
-    unwatch(w, s);
-    DL_DELETE2(w->life, s, life_prev, life_next);
+    session_unmark(&w->lists, s);
+    session_unwatch(&w->lists, s);
+    DL_DELETE2(w->lists.life, s, life_prev, life_next);
     session_rx_end(s);
     outq_clear(&s->q);
     hub_closed(w->hub, s);
-    unmark(w, s); /* whatever the hub still had to say */
+    session_unmark(&w->lists, s); /* whatever the hub still had to say */
     outq_clear(&s->q);
 }
 
@@ -450,6 +423,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_RECEIVE_PONG:
         s->heard_ms = clock_mono_ms();
+        if (pace_pong(&s->pace, in, len, s->heard_ms))
+            session_mark(&w->lists, s);
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(w, s);
@@ -476,10 +451,12 @@ static void check_deadlines(struct ws *w, struct session *s, int64_t now)
         ws_close(w, s, SESSION_SLOW);
     } else if (s->behind_since_ms != 0 && now - s->blocked_since_ms > conf->blocked_ms) {
         close_blocked(w, s);
-    } else if (s->rx_since_ms == 0 && s->behind_since_ms == 0) {
-        unwatch(w, s);
+    } else if (s->rx_since_ms == 0 && s->behind_since_ms == 0 && outq_empty(&s->q)) {
+        session_unwatch(&w->lists, s);
     } else {
         expire(w, s, now);
+        if (!session_film_waits(s, now) && !outq_empty(&s->q) && s->behind_since_ms == 0)
+            session_mark(&w->lists, s);
     }
 }
 
@@ -494,7 +471,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     w->ticked_ms = now;
     if (stopped)
         return;
-    DL_FOREACH_SAFE2 (w->watched, s, next, watch_next)
+    DL_FOREACH_SAFE2 (w->lists.watched, s, next, watch_next)
         check_deadlines(w, s, now);
     look_at_all(w, now);
     /* libwebsockets leaves its timer at the first deadline that it knew, be it 30 s away, when an earlier
@@ -506,8 +483,8 @@ static void on_gathered(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct ws *w = timer->data;
     (void)loop, (void)revents;
-    while (w->gathering != NULL)
-        flush_or_kill(w, w->gathering);
+    while (w->lists.gathering != NULL)
+        flush_or_kill(w, w->lists.gathering);
 }
 
 /* --- start and end ------------------------------------------------------------------------- */

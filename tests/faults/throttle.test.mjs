@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { Figures, Network, ROOT, Rig, Stick, detail, now, often, pause, until } from './lib/rig.mjs';
+import { LONG, Figures, Network, ROOT, Rig, Stick, detail, now, often, pause, until } from './lib/rig.mjs';
 
 const impossible = await Network.impossible();
 
@@ -120,8 +120,12 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         const kind = `website's side ${KBIT} kbit/s`;
         const from = [website.history.length, quick.history.length];
         try {
-            // Heartbeats come behind the video here: who sees an old picture does not move a robot.
-            await drive(kind, website, often(2, 30));
+            // Heartbeats come behind what video is already on its way, several seconds of it where the link has just become
+            // thin. Then the relay leaves the link to them most of the time.
+            const moves = await drive(kind, website, often(2, 30));
+            const obeyed = moves.filter(({ hb_ms }) => hb_ms <= 600).length;
+            detail(`a robot would have done ${obeyed} of ${moves.length}`);
+            if (LONG) assert.ok(obeyed >= 0.5 * moves.length, `a robot would have done ${obeyed} of ${moves.length}`);
             await stop(kind, website);
         } finally {
             rig.network.unthrottle('website');
@@ -135,7 +139,7 @@ describe('a thin link full of video', { skip: impossible ?? false }, () => {
         const age = ({ timestamp }) => Date.now() - Date.parse(timestamp);
         await website.seen((message) => message.type === 'telemetry_update' && age(message) <= 1000, 5000, website.history.length);
         const took = performance.now() - healed;
-        await website.seen('video_frame', 1000, website.history.length);
+        await website.seen('video_frame', 6000, website.history.length); // its link may have been given a rest of 5 s
         detail(`fresh again ${took.toFixed(0)} ms after its link was`);
         assert.ok(took <= 1000, `${took} ms`);
         website.drop();
