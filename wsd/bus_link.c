@@ -28,7 +28,7 @@ static const char *const script_text[BUS_SCRIPTS] = {
     [BUS_SCRIPT_ATTACH] = script_attach,     [BUS_SCRIPT_DETACH] = script_detach, [BUS_SCRIPT_BEAT] = script_beat,
     [BUS_SCRIPT_COMMAND] = script_command,   [BUS_SCRIPT_LEAVE] = script_leave,   [BUS_SCRIPT_STOP] = script_stop,
     [BUS_SCRIPT_SNAPSHOT] = script_snapshot, [BUS_SCRIPT_REPORT] = script_report, [BUS_SCRIPT_STATE] = script_state,
-    [BUS_SCRIPT_CONTROL] = script_control,
+    [BUS_SCRIPT_CONTROL] = script_control,   [BUS_SCRIPT_REST] = script_rest,
 };
 
 struct entry {
@@ -217,7 +217,7 @@ static bool is_array(const redisReply *reply, size_t n)
     return reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements >= n;
 }
 
-static int64_t as_int(const redisReply *e)
+int64_t bus_link_int(const redisReply *e)
 {
     return e->type == REDIS_REPLY_INTEGER ? e->integer : e->str ? strtoll(e->str, NULL, 10) : 0;
 }
@@ -231,11 +231,11 @@ static void on_beat(void *ctx, const struct bus_request *r, const redisReply *re
         return;
     int64_t now = clock_mono_ms();
     int64_t rtt = now - l->beat_ms;
-    int64_t redis_ms = as_int(reply->element[0]) * 1000 + as_int(reply->element[1]) / 1000;
+    int64_t redis_ms = bus_link_int(reply->element[0]) * 1000 + bus_link_int(reply->element[1]) / 1000;
     if (rtt <= GOOD_RTT_MS || !l->beaten)
         l->clock_offset_ms = redis_ms - (now - rtt / 2);
     l->beaten = true;
-    if (as_int(reply->element[2]) == 1 && l->state == UP)
+    if (bus_link_int(reply->element[2]) == 1 && l->state == UP)
         l->handlers->lease_lost(l->ctx);
 }
 

@@ -28,6 +28,7 @@ enum bus_script {
     BUS_SCRIPT_REPORT,
     BUS_SCRIPT_CONTROL,
     BUS_SCRIPT_STATE,
+    BUS_SCRIPT_REST,
     BUS_SCRIPTS
 };
 
@@ -67,6 +68,9 @@ int64_t bus_link_clock_ms(const struct bus_link *l);
 
 #define BUS_ARG(text)     ((struct rconn_arg){(text), strlen(text)})
 #define BUS_ARGN(text, n) ((struct rconn_arg){(text), (n)})
+
+/* A number in an answer, be it written as text. */
+int64_t bus_link_int(const struct redisReply *e);
 
 /* Whether there is room for what peers ask for as often as they like. The rest is for probes, signs of life, and
  * scripts that nobody may hold up; bus_link_call looks by itself. */

@@ -42,11 +42,6 @@ void bus_forget(struct bus *b, void *owner)
     bus_channels_forget(b->channels, owner);
 }
 
-static int64_t as_int(const redisReply *e)
-{
-    return e->type == REDIS_REPLY_INTEGER ? e->integer : e->str ? strtoll(e->str, NULL, 10) : 0;
-}
-
 /* A callback of any type travels through a request as a plain function pointer. */
 static struct bus_request request(void *owner, void *token, void (*callback)(void))
 {
@@ -69,7 +64,8 @@ static void send_detach(void *ctx, const char *device_id, uint64_t conn)
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, conn);
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(text)};
-    bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, on_detached, NOBODY);
+    if (bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, on_detached, NOBODY) != 0)
+        b->untidy = true;
 }
 
 /* {connection number}, {0}: a newer one exists, {-1}: too many devices */
@@ -77,7 +73,7 @@ static void on_attached(void *ctx, const struct bus_request *r, const redisReply
 {
     struct bus *b = ctx;
     bool valid = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 1;
-    int64_t conn = valid ? as_int(reply->element[0]) : 0;
+    int64_t conn = valid ? bus_link_int(reply->element[0]) : 0;
     enum bus_attach result = BUS_ATTACHED;
     if (!valid)
         result = BUS_ATTACH_FAILED;
@@ -285,7 +281,7 @@ static void on_snapshot(void *ctx, const struct bus_request *r, const redisReply
         if (left_behind(b, entries[i].device_id, all->element[2 * i + 1]->str))
             send_detach(b, entries[i].device_id, entries[i].conn);
     }
-    b->handlers->snapshot(b->ctx, (uint64_t)as_int(reply->element[0]), entries, n);
+    b->handlers->snapshot(b->ctx, (uint64_t)bus_link_int(reply->element[0]), entries, n);
     free(entries);
 }
 
@@ -345,9 +341,9 @@ static void on_sent(void *ctx, const struct bus_request *r, const redisReply *re
     enum bus_sent result = BUS_SENT_UNKNOWN;
     int robots = 0;
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
-        result = (enum bus_sent)as_int(reply->element[0]);
-        robots = (int)as_int(reply->element[1]);
-        saw(b, as_int(reply->element[2]));
+        result = (enum bus_sent)bus_link_int(reply->element[0]);
+        robots = (int)bus_link_int(reply->element[1]);
+        saw(b, bus_link_int(reply->element[2]));
     }
     ((bus_command_cb *)r->callback)(b->ctx, r->owner, r->token, result, robots);
 }
@@ -416,8 +412,8 @@ static void on_controlled(void *ctx, const struct bus_request *r, const redisRep
     const char *holder = "";
     int64_t epoch = 0;
     if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
-        result = (enum bus_control_result)as_int(reply->element[0]);
-        epoch = as_int(reply->element[1]);
+        result = (enum bus_control_result)bus_link_int(reply->element[0]);
+        epoch = bus_link_int(reply->element[1]);
         holder = reply->element[2]->str ? reply->element[2]->str : "";
     }
     ((bus_control_cb *)r->callback)(b->ctx, r->owner, r->token, result, epoch, holder);
@@ -549,6 +545,7 @@ static void on_up(void *ctx)
     if (b->upstream)
         bus_link_subscribe(b->link, "PSUBSCRIBE", RCHAN_UPSTREAM_PATTERN);
     bus_request_snapshot(b);
+    bus_link_script(b->link, BUS_SCRIPT_REST, NULL, 0, NULL, NOBODY);
     b->handlers->state(b->ctx, true);
     /* Behind the stops that could not be latched before: they are in it. */
     bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, NOBODY);

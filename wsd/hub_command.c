@@ -215,7 +215,7 @@ static void on_zero_sent(void *ctx, void *owner, void *token, enum bus_sent resu
         h->metrics->deadman_stops_total++;
 }
 
-/* No limit applies, and it needs no website any more. */
+/* No limit applies, and it needs no website any more. why: for the log, or NULL. */
 static void send_zero(struct hub *h, const struct operator* op, const struct motion *motion, const char *why)
 {
     struct msg zero = {.type = motion->type, .hb = -1};
@@ -231,7 +231,8 @@ static void send_zero(struct hub *h, const struct operator* op, const struct mot
                                   .json = w.buf,
                                   .len = w.len,
                                   .number = op->number};
-    log_info("deadman", log_str("device_id", motion->device_id), log_str("by", op->name), log_str("why", why));
+    if (why != NULL)
+        log_info("deadman", log_str("device_id", motion->device_id), log_str("by", op->name), log_str("why", why));
     if (bus_send(h->bus, &command, NULL, NULL, on_zero_sent) != 0)
         zero_here(h, op, command.device_id, motion->type);
 }
@@ -286,7 +287,7 @@ void hub_watch(struct hub *h)
     struct motion motion;
     DL_FOREACH (h->operators, op) {
         while (motions_take(&op->motions, now - h->conf->wsd.silence_ms, &motion))
-            send_zero(h, op, &motion, "its website is silent");
+            send_zero(h, op, &motion, motion.at_ms == MOTIONS_OWED ? NULL : "its website is silent");
         hub_keep_leases(h, op, now);
     }
     if (want) {
@@ -304,6 +305,15 @@ static void show_stop(struct hub *h, const struct robot *r, const char *by)
     struct bus_stop_state state = {r->id, r->stop_seq, true, confirmed, clock_wall_ms(), by};
     if (r->stopped && r->stop_seq > 0)
         hub_on_stop_state(h, &state);
+}
+
+/* To the websites here: robots of this relay that this stop is for. */
+static void show_stops(struct hub *h, const char *device_id, const char *by)
+{
+    for (const struct robot *r = h->robots; r != NULL; r = r->hh.next) {
+        if (device_id[0] == '\0' || strcmp(r->id, device_id) == 0)
+            show_stop(h, r, by);
+    }
 }
 
 /* Robots of this relay hear it before anybody else does. Returns how many. */
@@ -334,7 +344,7 @@ static int tell_robots_here(struct hub *h, const struct operator* op, const stru
     return told;
 }
 
-static void latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq)
+void hub_latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq)
 {
     struct pending_stop *p = NULL;
     for (unsigned i = 0; i < h->n_pending; i++) {
@@ -344,6 +354,8 @@ static void latch_later(struct hub *h, const char *device_id, const char *by, in
     if (p == NULL) {
         /* More than fit: then all of them. A stop too many harms nobody. */
         if (h->n_pending == PENDING_STOPS) {
+            for (unsigned i = 0; i < PENDING_STOPS; i++)
+                seq = h->pending[i].seq > seq ? h->pending[i].seq : seq;
             h->n_pending = 0;
             device_id = "";
         }
@@ -375,11 +387,8 @@ static void on_stop_sent(void *ctx, void *owner, void *token, enum bus_sent resu
     struct sent_command *c = token;
     bool stop = c->kind == MSG_STOP;
     if (stop && (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED)) {
-        latch_later(h, c->device_id, c->by, c->seq);
-        for (const struct robot *r = h->robots; r != NULL; r = r->hh.next) {
-            if (!c->addressed || strcmp(r->id, c->device_id) == 0)
-                show_stop(h, r, c->by);
-        }
+        hub_latch_later(h, c->device_id, c->by, c->seq);
+        show_stops(h, c->device_id, c->by);
     }
     if (robots < c->local)
         robots = c->local;
@@ -431,7 +440,7 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
         return;
     }
     if (stop)
-        latch_later(h, c->device_id, op->name, seq);
+        hub_latch_later(h, c->device_id, op->name, seq);
     else if (m->id != NULL)
         dedupe_forget(&op->sent, m->id);
     if (stop && c->local > 0)
@@ -450,8 +459,10 @@ static void on_pending_latched(void *ctx, void *owner, void *token, enum bus_sen
     struct pending_stop *p = token;
     (void)owner;
     (void)robots;
-    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED)
-        latch_later(h, p->device_id, p->by, p->seq);
+    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED) {
+        hub_latch_later(h, p->device_id, p->by, p->seq);
+        show_stops(h, p->device_id, p->by);
+    }
     free(p);
 }
 

@@ -38,6 +38,7 @@ struct robot {
     bool said;                      /* the next three hold what it last said about itself */
     bool said_stopped;              /* whether it is stopped */
     int64_t said_seq;               /* by which stop or re-arm; < 0: it did not say */
+    int64_t said_ms;                /* monotonic, when that was told the bus */
     char said_by[MSG_NAME_MAX + 1]; /* by whom */
     int64_t hb;                     /* its newest heartbeat, < 0: none yet */
     int64_t wanted_ms;              /* monotonic, when another relay last wanted its heartbeats; 0: never */
@@ -102,7 +103,10 @@ struct operator* hub_operator(struct hub *h, struct session *s); /* made when th
 void hub_end_operator(struct hub *h, struct session *s);         /* the website goes */
 void hub_forward(struct hub *h, struct session *s, const struct msg *m);
 void hub_stop(struct hub *h, struct session *s, const struct msg *m);
-void hub_latch_pending(struct hub *h); /* the bus is back */
+/* A stop that robots here know, but the bus does not; hub_latch_pending tells it, call it when the bus is back and once
+ * a second. device_id: "" for all. */
+void hub_latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq);
+void hub_latch_pending(struct hub *h);
 void hub_on_receipt(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len);
 
 /* hub_control.c */

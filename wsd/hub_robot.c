@@ -11,13 +11,15 @@
 #include <string.h>
 #include <utlist.h>
 
-#define ORDER_MAX 8192u /* a command as a robot gets it */
+#define ORDER_MAX       8192u /* a command as a robot gets it */
+#define REPORT_AGAIN_MS 1000
 
 void hub_robot_begin(struct robot *r)
 {
     r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
     r->heard = r->answers = r->stopped = r->told_first = r->said = false;
-    r->stop_seq = r->wanted_ms = 0;
+    r->stop_seq = r->wanted_ms = r->said_ms = 0;
+    r->said_seq = -1;
     r->driver[0] = r->driver[1] = 0;
     r->moved = false;
     r->hb = -1;
@@ -158,9 +160,10 @@ static void deliver(struct hub *h, struct robot *r, const struct bus_order *o)
             r->driver[o->type == MSG_CAMERA_MOVE] = o->origin.instance == NULL ? o->origin.number : 0;
             r->moved = true;
         }
-        await_answer(h, r, o);
         h->metrics->commands_forwarded_total++;
-        if (hub_push(h, r->session, &item) == OUTQ_REFUSED)
+        enum outq_result result = hub_push(h, r->session, &item);
+        await_answer(h, r, o); /* behind it: pushing may send everything, which ends what has no id */
+        if (result == OUTQ_REFUSED)
             hub_dropped(h, r->session, item.token, OUTQ_NO_ROOM);
         frame_unref(item.frame);
     }
@@ -293,16 +296,27 @@ void hub_report(struct hub *h, const struct robot *r)
 
 void hub_reconcile(struct hub *h, const struct robot *r)
 {
-    if (r->entered && r->said && !hub_agrees(h, r->id, r->said_stopped))
-        hub_report(h, r);
+    if (!r->entered || !r->said || hub_agrees(h, r->id, r->said_stopped))
+        return;
+    hub_report(h, r);
+    if (!r->said_stopped)
+        return;
+    /* The store may not take it; people here see it all the same, unless they know of something newer. */
+    struct bus_stop_state state = {r->id,     r->said_seq > 0 ? r->said_seq : r->stop_seq, true, true, clock_wall_ms(),
+                                   r->said_by};
+    hub_on_stop_state(h, &state);
 }
 
 static void on_stop_state(struct hub *h, struct robot *r, bool stopped, int64_t seq, const char *by)
 {
-    bool repeated = r->said && r->said_stopped == stopped && r->said_seq == seq && seq >= 0;
+    int64_t now = clock_mono_ms();
+    bool same = r->said_stopped == stopped && r->said_seq == seq && seq >= 0;
+    /* Told again it may answer with what it has said already: hub_reconcile looks whether that is still news. */
+    bool repeated = same && (r->said || now - r->said_ms < REPORT_AGAIN_MS);
+    r->said = true;
     if (repeated && bus_up(h->bus))
         return;
-    r->said = true;
+    r->said_ms = now;
     r->said_stopped = stopped;
     r->said_seq = seq;
     snprintf(r->said_by, sizeof(r->said_by), "%s", by ? by : "robot");

@@ -179,7 +179,12 @@ void hub_on_control_state(void *ctx, const struct bus_control_state *state)
 /* What is in the mirror, but not in Redis: it changed while Redis was out of sight. */
 static void clear_unlisted(struct hub *h, struct device_state *d)
 {
-    if (!d->stop_listed) {
+    const struct robot *r = hub_find_robot(h, d->id);
+    /* The store does not take it yet, or has lost it. A robot that says so itself is reported anyway. */
+    bool only_here = d->stopped && r != NULL && r->stopped && d->seq >= r->stop_seq;
+    if (!d->stop_listed && only_here && !r->said)
+        hub_latch_later(h, d->id, d->by, r->stop_seq);
+    if (!d->stop_listed && !only_here) {
         bool was = d->stopped;
         d->stopped = d->confirmed = false;
         d->seq = 0;

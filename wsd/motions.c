@@ -50,7 +50,7 @@ void motions_note(struct motions *m, const char *device_id, enum msg_type type, 
 
 void motions_owe(struct motions *m, const char *device_id, enum msg_type type)
 {
-    motions_note(m, device_id, type, false, INT64_MIN);
+    motions_note(m, device_id, type, false, MOTIONS_OWED);
 }
 
 bool motions_ended_by(const struct motions *m, const char *device_id, enum msg_type type)

@@ -14,6 +14,8 @@
  * stops them. */
 #define MOTIONS_MAX 64
 
+#define MOTIONS_OWED INT64_MIN /* at_ms of one that is to be ended at once */
+
 struct motion {
     char device_id[MSG_DEVICE_ID_MAX + 1]; /* "" : every robot */
     enum msg_type type;                    /* MSG_ROBOT_MOVE or MSG_CAMERA_MOVE */

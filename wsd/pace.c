@@ -5,7 +5,8 @@ enum { KIND = 'v', BEGIN = '<', END = '>' };
 bool pace_free(const struct pace *p, int64_t now_ms)
 {
     unsigned most = p->known && p->busy_ms <= PACE_FAST_MS ? PACE_FRAMES : 1;
-    return (uint8_t)(p->sent - p->arrived) < most && now_ms >= p->free_ms;
+    bool room = (uint8_t)(p->sent - p->arrived) < most || now_ms - p->sent_ms > PACE_LOST_MS;
+    return room && now_ms >= p->free_ms;
 }
 
 static void put(unsigned char mark[PACE_MARK], unsigned char edge, uint8_t number)
@@ -20,8 +21,9 @@ void pace_begin(const struct pace *p, unsigned char mark[PACE_MARK])
     put(mark, BEGIN, (uint8_t)(p->sent + 1));
 }
 
-void pace_end(struct pace *p, unsigned char mark[PACE_MARK])
+void pace_end(struct pace *p, unsigned char mark[PACE_MARK], int64_t now_ms)
 {
+    p->sent_ms = now_ms;
     put(mark, END, ++p->sent);
 }
 

@@ -16,6 +16,7 @@
 #define PACE_SLOW_MS 100  /* longer: the link is left to others for … */
 #define PACE_REST    3    /* … so many times as long as it was busy, … */
 #define PACE_REST_MS 5000 /* … but no longer than this */
+#define PACE_LOST_MS 5000 /* a peer need not answer every ping: what was sent so long ago has arrived */
 #define PACE_MARK    3    /* bytes of a ping's payload */
 
 /* All zero: nothing is known of the link, so one frame at a time. */
@@ -27,6 +28,7 @@ struct pace {
     int64_t begun_ms;
     int64_t busy_ms; /* how long the last one took */
     int64_t free_ms; /* nothing is sent before this */
+    int64_t sent_ms; /* when the last one was sent */
 };
 
 /* Whether another frame may be sent. now_ms: monotonic, as everywhere here. */
@@ -34,7 +36,7 @@ bool pace_free(const struct pace *p, int64_t now_ms);
 
 /* The payloads of the pings in front of the next frame and behind it; the latter counts it as sent. */
 void pace_begin(const struct pace *p, unsigned char mark[PACE_MARK]);
-void pace_end(struct pace *p, unsigned char mark[PACE_MARK]);
+void pace_end(struct pace *p, unsigned char mark[PACE_MARK], int64_t now_ms);
 
 /* A pong came. True when it was of a frame. */
 bool pace_pong(struct pace *p, const unsigned char *payload, size_t len, int64_t now_ms);

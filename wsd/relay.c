@@ -10,6 +10,8 @@ uint32_t relay_command_key(enum msg_type type)
 int relay_command_ttl(const struct conf_wsd *conf, const struct msg *m)
 {
     int most = msg_is_move(m->type) ? conf->move_ttl_ms : conf->setting_ttl_ms;
+    if (relay_is_zero_motion(m))
+        return 0;
     return m->ttl_ms > 0 && m->ttl_ms < most ? m->ttl_ms : most;
 }
 

@@ -16,7 +16,8 @@
 /* How a command travels to a robot: a key that is not 0 lets a newer one replace an unsent older one. */
 uint32_t relay_command_key(enum msg_type type);
 
-/* How long a command is worth delivering, ms. Its sender may only shorten that. */
+/* How long a command is worth delivering, ms. Its sender may only shorten that. 0: as long as it takes (a zero motion:
+ * it only ever stops, and one that was dropped would leave what is moving to itself). */
 int relay_command_ttl(const struct conf_wsd *conf, const struct msg *m);
 
 /* The largest message, in bytes, that this sender may send at all. */

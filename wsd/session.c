@@ -82,10 +82,10 @@ bool session_film_waits(const struct session *s, int64_t now_ms)
     return s->film == SESSION_NO_FILM && outq_video_next(&s->q) && s->close_code == 0 && !pace_free(&s->pace, now_ms);
 }
 
-bool session_film_mark(struct session *s, unsigned char mark[PACE_MARK])
+bool session_film_mark(struct session *s, unsigned char mark[PACE_MARK], int64_t now_ms)
 {
     if (s->film == SESSION_FILMING && s->q.partial == NULL) {
-        pace_end(&s->pace, mark);
+        pace_end(&s->pace, mark, now_ms);
         s->film = SESSION_NO_FILM;
         return true;
     }

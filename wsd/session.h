@@ -85,7 +85,7 @@ void session_unmark(struct session_lists *l, struct session *s); /* neither dirt
 /* Between two messages: whether the next is a video frame that has to wait until the link has room (one that is to be
  * closed gets it all the same); else whether a ping is due first, with this payload (pace.h). */
 bool session_film_waits(const struct session *s, int64_t now_ms);
-bool session_film_mark(struct session *s, unsigned char mark[PACE_MARK]); /* false: the next message is sent now */
+bool session_film_mark(struct session *s, unsigned char mark[PACE_MARK], int64_t now_ms); /* false: it is sent now */
 
 #define SESSION_LOOK_MS 250 /* between two looks whether a peer is alive */
 

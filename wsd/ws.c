@@ -151,7 +151,7 @@ static int flush_session(struct ws *w, struct session *s)
         }
         if (session_film_waits(s, now))
             break;
-        if (session_film_mark(s, mark)) {
+        if (session_film_mark(s, mark, now)) {
             if (send_ping(s, mark, sizeof(mark)) != 0)
                 return -1;
             continue;
@@ -168,7 +168,7 @@ static int flush_session(struct ws *w, struct session *s)
         set_behind(w, s, now);
         return 0;
     }
-    if (outq_empty(&s->q) && session_film_mark(s, last) && send_ping(s, last, sizeof(last)) != 0)
+    if (outq_empty(&s->q) && session_film_mark(s, last, now) && send_ping(s, last, sizeof(last)) != 0)
         return -1;
     s->behind_since_ms = 0;
     if (!outq_empty(&s->q))

@@ -113,6 +113,17 @@ describe('what nobody can stop any more', () => {
         assert.deepEqual(await types(one), []);
     });
 
+    it('comes to rest when its relay has Redis again', async () => {
+        const [one, two] = [await robot('r1', B), await robot('r2', B)];
+        await send('r1', { who: 1 });
+        await send('r2', { who: `${B}/1` });
+        for (const each of [one, two]) await each.take();
+        await scripts.run('rest', A);
+        assert.deepEqual([await types(one), await types(two)], [['robot_move 0'], []]);
+        await scripts.run('rest', A);
+        assert.deepEqual(await types(one), []);
+    });
+
     it('comes to rest with the end of control', async () => {
         const one = await robot('r1');
         for (const how of ['release', 'expire']) {

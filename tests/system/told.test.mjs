@@ -37,6 +37,42 @@ describe('told', () => {
         assert.deepEqual(website.all({ type: 'error', original_type: 'set_speed' }), []);
     });
 
+    it('a zero is never too late', async () => {
+        const robot = await cluster.robot(2, 'robot_01');
+        const website = await cluster.website(1);
+        await website.sees(['robot_01']);
+        await website.ask({ type: 'robot_move', x: 0, y: 1 });
+        await robot.seen({ type: 'robot_move', y: 1 });
+        cluster.relay(2).signal('SIGSTOP');
+        try {
+            assert.equal((await website.ask({ type: 'robot_move', x: 0, y: 0, ttl_ms: 50 })).robots, 1);
+            const end = performance.now() + 700;
+            await until(() => performance.now() > end, 2000, 'any other motion would be dropped');
+        } finally {
+            cluster.relay(2).signal('SIGCONT');
+        }
+        await robot.seen({ type: 'robot_move', y: 0 });
+    });
+
+    it('a robot may answer with what it has said before: that does not go round and round', async () => {
+        const robot = await cluster.robot(2, 'robot_01');
+        let first;
+        robot.ws.on('message', (data) => {
+            const m = JSON.parse(data.toString());
+            if (m.type === 'stop') robot.send({ type: 'stop_state', stopped: true, seq: (first ??= m.seq) });
+        });
+        const website = await cluster.website(1);
+        await website.sees(['robot_01']);
+        await website.ask({ type: 'stop' });
+        await website.seen({ type: 'stop_state', confirmed: true });
+        await website.ask({ type: 'stop' });
+        const end = performance.now() + 500;
+        await until(() => performance.now() > end, 2000, 'time for many');
+        assert.ok(robot.count('stop') <= 5, `${robot.count('stop')} stops`);
+        robot.drop();
+        await website.ask({ type: 'rearm' });
+    });
+
     it('a robot may answer whatever it is asked', async () => {
         const robot = await cluster.robot(2, 'robot_01');
         robot.ws.on('message', (data) => {

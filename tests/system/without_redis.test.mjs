@@ -2,6 +2,8 @@
 // whom it can at once and the rest as soon as can be; what is known is shown; nobody loses control by it.
 import { after, afterEach, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { Cluster, obedient, until } from './lib/harness.mjs';
 
 const move = (y, more = {}) => ({ type: 'robot_move', x: 0, y, ...more });
@@ -72,6 +74,22 @@ describe('without Redis', () => {
         await late.seen(state('robot_01', false, true));
     });
 
+    it('a Redis that has forgotten everything is told what old robots cannot say', async () => {
+        const old = await cluster.robot(1, 'robot_09');
+        const website = await cluster.website(2);
+        await website.sees(['robot_09']);
+        await website.ask({ type: 'stop' });
+        await old.seen('stop');
+        await cluster.killRedis();
+        for (const name of fs.readdirSync(path.join(cluster.dir, 'redis'))) fs.rmSync(path.join(cluster.dir, 'redis', name), { recursive: true });
+        await cluster.startRedis();
+        await until(async () => (await (await cluster.redis()).call('SMEMBERS', 'tr:latched')).includes('robot_09'), 5000, 'it is latched again');
+        await website.settled();
+        assert.equal(website.all('stop_state').at(-1).stopped, true);
+        await until(async () => (await website.ask({ type: 'rearm' })).robots === 1, 3000, 're-armed');
+        await until(async () => (await website.ask(move(1))).robots === 1, 3000, 'it can be driven again');
+    });
+
     it('a Stop just before the loss is noticed is shown, and is never shown as undone', async () => {
         const near = obedient(await cluster.robot(1, 'robot_01'));
         const website = await cluster.website(1);
@@ -133,6 +151,33 @@ describe('with Redis full', () => {
         await website.ask({ type: 'rearm' });
         for (const id of ids.slice(0, 3)) await website.seen(state(id, false, true));
         assert.equal((await website.ask(move(1))).robots, 3);
+        await cluster.clear();
+    });
+
+    it('what was stopped without Redis is not shown as free when that comes back full', async () => {
+        const [mine, old] = [obedient(await cluster.robot(1, 'robot_01')), await cluster.robot(1, 'robot_02')];
+        const website = await cluster.website(1);
+        await website.sees(['robot_01', 'robot_02']);
+        const redis = await cluster.redis();
+        await redis.call('CONFIG', 'SET', 'maxmemory', '1');
+        cluster.redisProc.signal('SIGSTOP');
+        await website.seen({ type: 'relay_status', redis: false });
+        await website.ask({ type: 'stop' });
+        await website.seen(state('robot_01', true, true));
+        await website.seen(state('robot_02', true, false));
+        cluster.redisProc.signal('SIGCONT');
+        await website.seen({ type: 'relay_status', redis: true }, 5000);
+        const end = performance.now() + 2500; // it is tried again each second
+        await until(() => performance.now() > end, 5000, 'some more tries');
+        await website.settled();
+        assert.equal(website.count({ type: 'stop_state', stopped: false }), 0);
+        await (await cluster.redis()).call('CONFIG', 'SET', 'maxmemory', '0');
+        await until(async () => (await (await cluster.redis()).call('SMEMBERS', 'tr:latched')).includes('robot_02'), 5000, 'it is latched');
+        await website.settled();
+        assert.equal(website.count({ type: 'stop_state', stopped: false }), 0);
+        assert.ok(mine.stopped && old.count('stop') > 0);
+        await website.ask({ type: 'rearm' });
+        await website.seen(state('robot_01', false, true), 5000);
         await cluster.clear();
     });
 

@@ -34,9 +34,10 @@ static void routes(void **state)
     static const enum msg_type settings[] = {MSG_SET_SPEED, MSG_SET_BRIGHTNESS, MSG_REQUEST_FRAME};
     for (size_t i = 0; i < 2; i++) {
         assert_int_not_equal(relay_command_key(moves[i]), 0);
-        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i]}), 500);
-        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .ttl_ms = 501}), 500);
-        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .ttl_ms = 80}), 80);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .y = 0.1}), 500);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .y = 0.1, .ttl_ms = 501}), 500);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .y = 0.1, .ttl_ms = 80}), 80);
+        assert_int_equal(relay_command_ttl(&conf, &(struct msg){.type = moves[i], .ttl_ms = 80}), 0); /* a zero */
     }
     assert_int_not_equal(relay_command_key(MSG_ROBOT_MOVE), relay_command_key(MSG_CAMERA_MOVE));
     for (size_t i = 0; i < 3; i++) {

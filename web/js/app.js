@@ -50,9 +50,10 @@ function send(command) {
 
 /** What a stall holds is carried out late: little may wait there, and its last is a zero. @param {import('./protocol.js').Move} command */
 function steer(command) {
+  const now = performance.now();
   if (isZero(command)) send(command);
-  else if (underway.late(performance.now())) block(); // lets go of the sticks
-  else if (!underway.full(command.type)) send(command);
+  else if (underway.late(now)) block(); // lets go of the sticks
+  else if (!underway.full(command.type, now)) send(command);
 }
 
 /** @param {string} prefix @param {import('./protocol.js').MoveType} type */

@@ -38,10 +38,22 @@ export function setDisabled(control, disabled) {
   control.disabled = disabled;
 }
 
-/** A double click is one press: the second could do what the first made the button mean. @param {HTMLElement} button @param {() => void} act */
+const DOUBLE_MS = 300;
+
+/**
+ * A double click is one press, and so is a key that is held: what comes right behind the first could do what that made
+ * the button mean.
+ * @param {HTMLElement} button @param {() => void} act
+ */
 export function onPress(button, act) {
+  let actedAt = -Infinity;
+  button.addEventListener('keydown', (event) => {
+    if (event.repeat && (event.key === 'Enter' || event.key === ' ')) event.preventDefault();
+  });
   button.addEventListener('click', (event) => {
-    if (event.detail <= 1) act();
+    if (event.detail > 1 && event.timeStamp - actedAt < DOUBLE_MS) return;
+    actedAt = event.timeStamp;
+    act();
   });
 }
 

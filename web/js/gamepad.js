@@ -15,14 +15,18 @@ export function stickOf(axes, at) {
   return Number.isFinite(x) && Number.isFinite(y) && Math.hypot(x, y) > DEAD_ZONE ? fromPointer(x, y, 1) : ZERO;
 }
 
-/** Buttons that stop: the four of the face; of a gamepad whose layout is not known, all. @param {Gamepad} gamepad */
-const isPressed = ({ mapping, buttons }) =>
-  (mapping === 'standard' ? buttons.slice(0, 4) : buttons).some((button) => button.pressed);
+/**
+ * Buttons that stop and are down: the four of the face; of a gamepad whose layout is not known, any. Each for itself,
+ * since some are switches that stay down.
+ * @param {Gamepad} gamepad
+ */
+const pressedOf = ({ index, mapping, buttons }) =>
+  (mapping === 'standard' ? buttons.slice(0, 4) : buttons).flatMap(({ pressed }, i) => (pressed ? [`${index}:${i}`] : []));
 
 /** Which gamepad drives, and whether one stops. Pure. */
 export class Gamepads {
   constructor() {
-    /** @type {Set<number>} indices of those with a button down */
+    /** @type {Set<string>} buttons that are down */
     this.pressed = new Set();
     /** Index and name of the one whose sticks are read, '' for none. */
     this.reading = '';
@@ -35,8 +39,8 @@ export class Gamepads {
    *   before, so that theirs are let go and these have to be seen at their centre first
    */
   read(connected, driving) {
-    const pressed = connected.filter(isPressed).map((gamepad) => gamepad.index);
-    const stop = pressed.some((index) => !this.pressed.has(index));
+    const pressed = connected.flatMap(pressedOf);
+    const stop = pressed.some((button) => !this.pressed.has(button));
     this.pressed = new Set(pressed);
     // Of any other layout nobody knows which axis is which, or where it rests.
     const usable = driving ? connected.filter((gamepad) => gamepad.mapping === 'standard') : [];

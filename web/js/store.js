@@ -243,7 +243,7 @@ export class Store {
       const already = (robot.stop?.stopped ?? false) === (latch.what === 'stop');
       robot.asked = refused !== '' || already ? null : { ...robot.asked, received: true };
     }
-    if (refused !== '') this.notify(`${latch.what === 'stop' ? 'Stop' : 'Re-arm'} was refused: ${refused}`, now);
+    if (refused !== '') this.notify(`${latch.what === 'stop' ? 'Stop was not carried out at once' : 'Re-arm was refused'}: ${refused}`, now);
     this.changed();
   }
 

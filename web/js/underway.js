@@ -4,7 +4,9 @@
 /** @typedef {import('./protocol.js').MoveType} MoveType */
 
 export const LATE_MS = 600; // without an answer: nothing is driven over this connection
-export const UNDERWAY_MAX = 6; // of one type: with a round trip of LATE_MS still ten a second, which no dead-man minds
+export const UNDERWAY_MAX = 6; // of one type
+const SPREAD = 3; // from so many on, …
+const SPREAD_MS = 90; // … they keep this distance, or the six would be sent at once, and a dead-man act before the next
 
 export class Underway {
   constructor() {
@@ -22,9 +24,13 @@ export class Underway {
     this.motions.set(id, { type, at: now });
   }
 
-  /** @param {string} id of any command */
+  /** What was sent before it has arrived as well, whatever became of its answer. @param {string} id of any command */
   answered(id) {
-    this.motions.delete(id);
+    if (!this.motions.has(id)) return;
+    for (const earlier of this.motions.keys()) {
+      this.motions.delete(earlier);
+      if (earlier === id) return;
+    }
   }
 
   /** @param {number} now whether the oldest waits for too long */
@@ -33,10 +39,15 @@ export class Underway {
     return oldest !== undefined && now - oldest.at > LATE_MS;
   }
 
-  /** @param {MoveType} type whether no more of it should be sent now, other than a zero */
-  full(type) {
+  /** Whether no more of it should be sent now, other than a zero. @param {MoveType} type @param {number} now */
+  full(type, now) {
     let count = 0;
-    for (const motion of this.motions.values()) if (motion.type === type) count++;
-    return count >= UNDERWAY_MAX;
+    let newest = -Infinity;
+    for (const motion of this.motions.values()) {
+      if (motion.type !== type) continue;
+      count++;
+      newest = motion.at;
+    }
+    return count >= UNDERWAY_MAX || (count >= SPREAD && now - newest < SPREAD_MS);
   }
 }

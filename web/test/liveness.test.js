@@ -152,9 +152,11 @@ test('a button of any gamepad stops once, whoever drives and whether anybody doe
   const stops = (...connected) => gamepads.read(connected, false).stop;
   assert.equal(stops(gamepad(0), gamepad(1)), false);
   assert.equal(stops(gamepad(0), gamepad(1, 'standard', [2])), true);
-  assert.equal(stops(gamepad(0), gamepad(1, 'standard', [2, 3])), false, 'still the same hand');
+  assert.equal(stops(gamepad(0), gamepad(1, 'standard', [2])), false, 'held');
+  assert.equal(stops(gamepad(0), gamepad(1, 'standard', [2, 3])), true, 'a further one');
   assert.equal(stops(gamepad(0, 'standard', [0]), gamepad(1, 'standard', [2])), true, 'another one\'s');
   assert.equal(stops(gamepad(0), gamepad(1)), false);
   assert.equal(stops(gamepad(0, 'standard', [7])), false, 'a trigger');
   assert.equal(stops(gamepad(0, '', [7])), true, 'where it is is not known');
+  assert.equal(stops(gamepad(0, '', [7, 2])), true, 'whatever switch stays on');
 });

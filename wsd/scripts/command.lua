@@ -41,8 +41,8 @@ local function decide(id)
   local seq = int(number)
   if refused then
     if known(id) then
-      call('HSET', key, 'seq', seq)
-      audit(id, o, numbers(seq, epoch), refused, call)
+      write('HSET', key, 'seq', seq)
+      audit(id, o, numbers(seq, epoch), refused, write)
     end
     return refused
   end

@@ -118,13 +118,18 @@ local function rest(id, is_his)
   end
 end
 
--- A relay is no more: what its websites drove comes to rest, and its robots go, but for those that are elsewhere by
--- now. 1 when it had a lease, else 0.
-local function clear(name)
+-- Everything that websites of a relay drove.
+local function rest_all(name)
   local own = name .. '/'
   for _, id in ipairs(call('HKEYS', 'tr:online')) do
     rest(id, function(sender) return string.sub(sender, 1, #own) == own end)
   end
+end
+
+-- A relay is no more: what its websites drove comes to rest, and its robots go, but for those that are elsewhere by
+-- now. 1 when it had a lease, else 0.
+local function clear(name)
+  rest_all(name)
   for _, id in ipairs(call('SMEMBERS', 'tr:owned:' .. name)) do
     local conn, owner = place(id)
     if owner == name then

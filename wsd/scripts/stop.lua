@@ -12,7 +12,8 @@ local all, robots, highest = {}, 0, 0
 
 -- away: not online. It is told when it comes (attach.lua), so that is neither sent nor kept among its commands.
 local function add(id, away)
-  local last, was = unpack(call('HMGET', 'tr:ctl:' .. id, 'seq', 'stopped'))
+  local last, was, driver, camera = unpack(call('HMGET', 'tr:ctl:' .. id, 'seq', 'stopped', 'driver', 'camera'))
+  away = away and (driver or '') == '' and (camera or '') == '' -- driven, so it is there, though not entered yet
   local number = after(last, 0)
   number = given >= number and given or math.max(number, now_us) -- the same for those who know it already
   if not away or stopped ~= (was == '1') then
