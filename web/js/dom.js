@@ -38,7 +38,8 @@ export function setDisabled(control, disabled) {
   control.disabled = disabled;
 }
 
-const DOUBLE_MS = 300;
+const DOUBLE_MS = 500; // what systems take for a double click
+let actedAt = -Infinity; // of any button: another may have taken the place of the first
 
 /**
  * A double click is one press, and so is a key that is held: what comes right behind the first could do what that made
@@ -46,7 +47,6 @@ const DOUBLE_MS = 300;
  * @param {HTMLElement} button @param {() => void} act
  */
 export function onPress(button, act) {
-  let actedAt = -Infinity;
   button.addEventListener('keydown', (event) => {
     if (event.repeat && (event.key === 'Enter' || event.key === ' ')) event.preventDefault();
   });
