@@ -39,14 +39,15 @@ local function decide(id)
   local refused = expired and 'expired' or axis and stopped == '1' and 'stopped' or not may and 'not_in_control'
   local number = after(last, now_us)
   local seq = int(number)
+  local was = last or known(id) -- who has had a command is known; asking takes time
   if refused then
-    if known(id) then
+    if was then
       write('HSET', key, 'seq', seq)
       audit(id, o, numbers(seq, epoch), refused, write)
     end
     return refused
   end
-  if known(id) then
+  if was then
     if axis then
       write('HSET', key, 'seq', seq, axis, zero and '' or sender)
     else
