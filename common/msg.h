@@ -174,6 +174,7 @@ size_t msg_describe_for_robot(char *out, size_t cap, const struct msg *m);
  * wall clock. NULL strings leave their member out.
  */
 void msg_put_command(struct jsonw *w, const struct msg *m, int64_t now_us); /* as the robot gets it */
+void msg_put_zero(struct jsonw *w, enum msg_type type, int64_t now_us);     /* a motion that stops, of a relay's own */
 void msg_put_website_greeting(struct jsonw *w);
 enum msg_presence { MSG_ROBOT_GREETING, MSG_ROBOT_IS_ONLINE, MSG_ROBOT_CAME, MSG_ROBOT_WENT };
 void msg_put_connection(struct jsonw *w, enum msg_presence what, const char *device_id);

@@ -48,6 +48,12 @@ void msg_put_command(struct jsonw *w, const struct msg *m, int64_t now_us)
     end(w);
 }
 
+void msg_put_zero(struct jsonw *w, enum msg_type type, int64_t now_us)
+{
+    const struct msg zero = {.type = type, .hb = -1};
+    msg_put_command(w, &zero, now_us);
+}
+
 void msg_append_int(struct jsonw *w, const char *key, int64_t value)
 {
     if (w->overflow || w->len == 0)

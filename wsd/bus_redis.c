@@ -419,13 +419,6 @@ static void on_controlled(void *ctx, const struct bus_request *r, const redisRep
     ((bus_control_cb *)r->callback)(b->ctx, r->owner, r->token, result, epoch, holder);
 }
 
-static void put_zero(struct jsonw *w, char *buf, size_t cap, enum msg_type type)
-{
-    struct msg zero = {.type = type, .hb = -1};
-    jsonw_init(w, buf, cap);
-    msg_put_command(w, &zero, clock_wall_us());
-}
-
 int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, uint64_t number, const char *by,
                 void *owner, void *token, bus_control_cb *cb)
 {
@@ -435,8 +428,10 @@ int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, ui
     struct author a = author(b, number, by, NULL, 0);
     char drive[160], camera[160], lease[16];
     struct jsonw d, c;
-    put_zero(&d, drive, sizeof(drive), MSG_ROBOT_MOVE);
-    put_zero(&c, camera, sizeof(camera), MSG_CAMERA_MOVE);
+    jsonw_init(&d, drive, sizeof(drive));
+    msg_put_zero(&d, MSG_ROBOT_MOVE, clock_wall_us());
+    jsonw_init(&c, camera, sizeof(camera));
+    msg_put_zero(&c, MSG_CAMERA_MOVE, clock_wall_us());
     snprintf(lease, sizeof(lease), "%d", b->conf->wsd.control_ms);
     struct rconn_arg args[] = {
         BUS_ARG(names[op]), BUS_ARG(device_id),         BUS_ARG(a.sender),          BUS_ARG(a.by),

@@ -218,11 +218,10 @@ static void on_zero_sent(void *ctx, void *owner, void *token, enum bus_sent resu
 /* No limit applies, and it needs no website any more. why: for the log, or NULL. */
 static void send_zero(struct hub *h, const struct operator* op, const struct motion *motion, const char *why)
 {
-    struct msg zero = {.type = motion->type, .hb = -1};
     char buf[SMALL_TEXT];
     struct jsonw w;
     jsonw_init(&w, buf, sizeof(buf));
-    msg_put_command(&w, &zero, clock_wall_us());
+    msg_put_zero(&w, motion->type, clock_wall_us());
     struct bus_command command = {.device_id = motion->device_id[0] ? motion->device_id : NULL,
                                   .type = motion->type,
                                   .zero = true,

@@ -172,12 +172,11 @@ static void deliver(struct hub *h, struct robot *r, const struct bus_order *o)
 /* A zero replaces an unsent motion, and stops a robot that knows nothing of stops. */
 void hub_zero(struct hub *h, struct robot *r, enum msg_type type)
 {
-    struct msg zero = {.type = type, .hb = -1};
     struct outq_item item = {.key = relay_command_key(type), .lane = OUTQ_COMMAND};
     char buf[SMALL_TEXT];
     struct jsonw w;
     jsonw_init(&w, buf, sizeof(buf));
-    msg_put_command(&w, &zero, clock_wall_us());
+    msg_put_zero(&w, type, clock_wall_us());
     item.frame = w.overflow ? NULL : frame_create(w.buf, w.len);
     if (item.frame == NULL)
         return;
