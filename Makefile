@@ -31,13 +31,16 @@ endif
 say = $(if $(Q),@printf '  %-6s %s\n' '$1' '$2')
 
 # A program is its folder's .c files; all but main.c are also what the unit tests link.
-PROGRAMS := wsd fcgi robot
+PROGRAMS := wsd fcgi sql robot
 name_wsd   := telerelay-wsd
 name_fcgi  := telerelay-api
+name_sql   := telerelay-archiver
 name_robot := telerelay-robot
 libs_common := -ljansson -linih -lm
 libs_wsd    := -lwebsockets -lhiredis -lev $(libs_common)
-libs_fcgi   := -lfcgi -lhiredis $(libs_common)
+libs_sql    := -lsqlite3 -lpq -lhiredis $(libs_common)
+libs_fcgi   := -lfcgi $(libs_sql)
+libs_deploy := $(libs_sql)
 libs_robot  := -lwebsockets -lpthread $(libs_common)
 libs_bench  := -lhiredis $(libs_common)
 
@@ -45,7 +48,12 @@ src = $(wildcard $1/*.c)
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 lib_src = $(filter-out $1/main.c,$(call src,$1))
 
-BINS := $(foreach p,$(PROGRAMS),$(if $(call src,$p),$(BIN)/$(name_$p)))
+# What a folder's code links beside libcommon.
+archives_fcgi   := $(BUILD)/lib/libfcgi.a $(BUILD)/lib/libsql.a
+archives_deploy := $(BUILD)/lib/libsql.a
+archives = $(or $(archives_$1),$(filter $(BUILD)/lib/lib$1.a,$(LIBS)))
+
+BINS := $(foreach p,$(PROGRAMS),$(if $(wildcard $p/main.c),$(BIN)/$(name_$p))) $(if $(wildcard deploy/telerelayctl.c),$(BIN)/telerelayctl)
 LIBS := $(foreach p,common $(PROGRAMS) bench,$(BUILD)/lib/lib$p.a)
 
 # tests/unit/COMPONENT_WHAT.c, tests/fuzz/COMPONENT_WHAT.c: COMPONENT says what is linked.
@@ -91,12 +99,17 @@ endef
 $(foreach p,common $(PROGRAMS),$(eval $(call archive_rule,$p)))
 
 define program_rule
-$(BIN)/$(name_$1): $(call obj,$1/main.c) $(BUILD)/lib/lib$1.a $(BUILD)/lib/libcommon.a
+$(BIN)/$(name_$1): $(call obj,$1/main.c) $(call archives,$1) $(BUILD)/lib/libcommon.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(libs_$1)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
+
+$(BIN)/telerelayctl: $(call obj,deploy/telerelayctl.c) $(archives_deploy) $(BUILD)/lib/libcommon.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_deploy)
 
 $(BUILD)/lib/libbench.a: $(call obj,$(call lib_src,tests/bench))
 	@mkdir -p $(@D)
@@ -127,16 +140,16 @@ $(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua) Makefile
 $(BUILD)/obj/wsd/bus_link.o: $(GEN)/wsd_scripts.h
 
 .SECONDEXPANSION:
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(filter $(BUILD)/lib/lib$$(call component,$$*).a,$(LIBS)) $(BUILD)/lib/libcommon.a
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call archives,$$(call component,$$*)) $(BUILD)/lib/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(sort $(filter %.o,$^)) $(filter-out %/libcommon.a,$(filter %.a,$^)) $(BUILD)/lib/libcommon.a -lcmocka $(libs_$(call component,$*)) $(libs_common)
 
-$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $$(filter $(BUILD)/lib/lib$$(call component,$$*).a,$(LIBS)) $(BUILD)/lib/libcommon.a
+$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $$(call archives,$$(call component,$$*)) $(BUILD)/lib/libcommon.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter-out %/libcommon.a,$(filter %.a,$^)) $(BUILD)/lib/libcommon.a $(libs_$(call component,$*)) $(libs_common)
 
-$(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(filter $(BUILD)/lib/lib$$(call component,$$*).a,$(LIBS)) $(BUILD)/lib/libcommon.a
+$(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(call archives,$$(call component,$$*)) $(BUILD)/lib/libcommon.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(LDFLAGS)) -o $@ $(filter %.o,$^) $(filter-out %/libcommon.a,$(filter %.a,$^)) $(BUILD)/lib/libcommon.a $(libs_$(call component,$*)) $(libs_common)

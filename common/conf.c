@@ -76,7 +76,8 @@ static void set(struct loader *l, const char *source, const struct conf_key *key
     if (conf_set_value(l->conf, key, value) == 0)
         return;
     conf_describe_allowed(allowed, sizeof allowed, key);
-    fault(l, "%s: [%s] %s = %.80s: must be %s", source, key->section, key->name, value, allowed);
+    const char *shown = key->type == CONF_DATABASE ? "(hidden)" : value; /* may hold a password */
+    fault(l, "%s: [%s] %s = %.80s: must be %s", source, key->section, key->name, shown, allowed);
 }
 
 /* Edits (insert, delete, replace one character) from `a` to `b`. */

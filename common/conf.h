@@ -21,6 +21,9 @@
 /* An address: "unix:/path" or "HOST:PORT" with a numeric host (names would block in the resolver). */
 #define CONF_ADDRESS_MAX 256
 
+/* A database: "sqlite:/path" or a PostgreSQL URI, "postgresql://…". */
+#define CONF_DATABASE_MAX 512
+
 /* Who may drive. */
 enum conf_control {
     CONF_SHARED,   /* anyone */
@@ -73,9 +76,27 @@ struct conf {
         char listen[CONF_ADDRESS_MAX]; /* unix:/path or HOST:PORT; fd 0 when started by a socket unit */
         int workers;                   /* processes */
         int redis_ms;                  /* ms for connecting and for one answer of Redis */
-        int request_s;                 /* s for one request, all in */
+        int archive_ms;                /* ms for one look into the archive */
+        int request_s;                 /* s for one request, or for the next part of a long answer */
         enum log_level log_level;
     } api;
+
+    struct conf_archive {
+        char database[CONF_DATABASE_MAX]; /* "" for none */
+        int interval_ms;                  /* ms between two looks at the streams */
+        int batch;                        /* rows of one transaction, about */
+        int hot_samples;                  /* archived samples of a device that stay in Redis */
+        int hot_entries;                  /* … commands, outcomes of a device, and events */
+        int lease_ms;                     /* ms after which another archiver takes over from a silent one */
+        int redis_ms;                     /* ms for connecting to Redis, and for one answer */
+        int database_ms;                  /* ms for one transaction */
+        int keep_samples_d;               /* days; 0: for ever, as with the others */
+        int keep_minutes_d;
+        int keep_hours_d;
+        int keep_commands_d;
+        int keep_events_d;
+        enum log_level log_level;
+    } archive;
 
     struct conf_robot {
         char url[CONF_ADDRESS_MAX]; /* ws:// or wss:// */

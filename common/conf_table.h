@@ -12,17 +12,18 @@
 #define CONF_TABLE_MAX 128 /* keys, at most */
 
 enum conf_type {
-    CONF_TEXT,    /* any text without control characters */
-    CONF_PATH,    /* a file name */
-    CONF_ID,      /* a name that fits keys, labels and file names: [A-Za-z0-9_.-]+ */
-    CONF_ADDRESS, /* see conf_parse_address */
-    CONF_URL,     /* ws:// or wss:// */
-    CONF_DRIVER,  /* one of conf_table_drivers */
-    CONF_CONTROL, /* enum conf_control */
-    CONF_BOOL,    /* yes or no */
-    CONF_LEVEL,   /* enum log_level */
-    CONF_INT,     /* int */
-    CONF_NUMBER   /* double */
+    CONF_TEXT,     /* any text without control characters */
+    CONF_PATH,     /* a file name */
+    CONF_ID,       /* a name that fits keys, labels and file names: [A-Za-z0-9_.-]+ */
+    CONF_ADDRESS,  /* see conf_parse_address */
+    CONF_URL,      /* ws:// or wss:// */
+    CONF_DATABASE, /* sqlite:/path, or postgresql:// as libpq reads it */
+    CONF_DRIVER,   /* one of conf_table_drivers */
+    CONF_CONTROL,  /* enum conf_control */
+    CONF_BOOL,     /* yes or no */
+    CONF_LEVEL,    /* enum log_level */
+    CONF_INT,      /* int */
+    CONF_NUMBER    /* double */
 };
 
 struct conf_key {

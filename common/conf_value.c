@@ -75,6 +75,13 @@ static bool is_url(const char *text)
     return host != NULL && *host != '\0' && *host != '/' && strpbrk(text, " \"<>\\") == NULL;
 }
 
+static bool is_database(const char *text)
+{
+    if (*text == '\0' || strncmp(text, "sqlite:/", 8) == 0)
+        return text[0] == '\0' || text[8] != '\0';
+    return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+}
+
 static bool is_driver(const char *text)
 {
     for (size_t i = 0; conf_table_drivers[i] != NULL; i++) {
@@ -98,6 +105,8 @@ static bool text_is_allowed(const struct conf_key *key, const char *text)
         return conf_parse_address(text, &path, host, &port) == 0;
     case CONF_URL:
         return is_url(text);
+    case CONF_DATABASE:
+        return is_database(text);
     case CONF_DRIVER:
         return is_driver(text);
     default:
@@ -185,6 +194,9 @@ void conf_describe_allowed(char *out, size_t cap, const struct conf_key *key)
         break;
     case CONF_URL:
         snprintf(out, cap, "ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH, at most %zu bytes", longest);
+        break;
+    case CONF_DATABASE:
+        snprintf(out, cap, "sqlite:/path or postgresql://…, at most %zu bytes, or nothing", longest);
         break;
     case CONF_DRIVER:
         describe_drivers(out, cap);

@@ -29,6 +29,8 @@
  *                             stopped, not_in_control, no_robot), "epoch" where there is one, "cause" where a relay
  *                             sent it in somebody's name (deadman, grant), "command" (the JSON)
  *   tr:outs:ID       stream   what became of them; "d" = "seq", "outcome" (applied, rejected, expired), "reason"
+ *   tr:archiver      string   the archiver that works; expires with its lease
+ *   tr:archive       hash     how archiving goes, for people and /readyz (sql/archiver_redis.c)
  *   tr:events        stream   "d" = "kind" (connected, disconnected, status, stop, rearm, confirmed, control),
  *                             "device_id" and what belongs to the kind
  *
@@ -72,6 +74,8 @@
 #define RKEY_COMMANDS_PREFIX "tr:cmds:"
 #define RKEY_OUTCOMES_PREFIX "tr:outs:"
 #define RKEY_EVENTS          "tr:events"
+#define RKEY_ARCHIVER        "tr:archiver"
+#define RKEY_ARCHIVE         "tr:archive"
 #define RKEY_FIELD           "d" /* the one field of a stream entry */
 
 #define RCHAN_PRESENCE         "tr/pres"

@@ -52,7 +52,7 @@ bool audit_outcome_read(const char *text, size_t len, struct audit_command *c);
 /* One outcome, for the item of its command. */
 struct audit_stage {
     uint32_t item; /* index of the command */
-    struct series_id id;
+    struct streamid id;
     const char *text; /* as stored; audit_outcome_read has accepted it */
     size_t len;
 };

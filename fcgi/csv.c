@@ -1,6 +1,6 @@
 #include "fcgi/csv.h"
 
-#include "fcgi/sample.h"
+#include "common/sample.h"
 
 #include <string.h>
 

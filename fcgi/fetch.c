@@ -15,14 +15,14 @@ struct round {
     struct store_range *ranges; /* room for 2 × n */
     size_t *lanes;              /* of ranges[i] */
     size_t *got;                /* entries of ranges[i] */
-    struct series_id last;      /* read */
+    struct streamid last;       /* read */
     size_t *asked;              /* per lane: entries of its last fetch; 0 at first */
     size_t n;                   /* ranges that fetch entries */
     size_t n_all;               /* with those that only look for a lane's last entry */
     size_t read, bytes;         /* entries, and what is in them, over all rounds but the first */
 };
 
-static int on_entry(void *p, size_t index, struct series_id id, const char *text, size_t len)
+static int on_entry(void *p, size_t index, struct streamid id, const char *text, size_t len)
 {
     struct round *r = p;
     size_t lane = r->lanes[index];
@@ -54,7 +54,7 @@ static size_t next_count(const struct fetch *f, size_t last, size_t most)
 /* The most that one lane may be asked for in this round. */
 static size_t share(const struct round *r)
 {
-    struct series_range unused;
+    struct streamid_range unused;
     size_t lanes = 0;
     if (!r->f->budget)
         return r->f->want;
@@ -70,7 +70,7 @@ static int ask(struct round *r, bool first)
     size_t most = share(r);
     r->n = 0;
     for (size_t lane = 0; lane < f->n; lane++) {
-        struct series_range range;
+        struct streamid_range range;
         if (!series_want(r->ctx->series, lane, &range))
             continue;
         r->asked[lane] = next_count(f, r->asked[lane], most);

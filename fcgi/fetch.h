@@ -12,7 +12,7 @@
 struct fetch {
     const char *prefix;       /* of the streams' keys */
     const char *const *names; /* the rest of each key: device ids, sorted */
-    const struct series_range *ranges;
+    const struct streamid_range *ranges;
     size_t n;
     bool descending;
     size_t want;                                             /* entries; ctx->page has room for them */
@@ -22,9 +22,9 @@ struct fetch {
 };
 
 struct fetched {
-    size_t n;             /* entries in ctx->page */
-    bool cut;             /* the budget ended it: there may be more */
-    struct series_id end; /* then, with a single stream: the last entry that was read */
+    size_t n;            /* entries in ctx->page */
+    bool cut;            /* the budget ended it: there may be more */
+    struct streamid end; /* then, with a single stream: the last entry that was read */
 };
 
 /*

@@ -1,9 +1,9 @@
 /* What the dashboards of the system before this one ask for. */
+#include "common/sample.h"
 #include "fcgi/fetch.h"
 #include "fcgi/fleet.h"
 #include "fcgi/handler.h"
 #include "fcgi/history.h"
-#include "fcgi/sample.h"
 
 #include "common/rkey.h"
 
@@ -28,11 +28,11 @@ static bool has_battery(void *unused, const char *text, size_t len)
 /* The newest samples of these devices into ctx->page. */
 static int read_page(struct context *ctx, const char *const *devices, size_t n, struct fetched *got)
 {
-    struct series_range *ranges = malloc((n + 1) * sizeof(*ranges));
+    struct streamid_range *ranges = malloc((n + 1) * sizeof(*ranges));
     if (!ranges)
         return -1;
     for (size_t i = 0; i < n; i++)
-        ranges[i] = (struct series_range){.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
+        ranges[i] = (struct streamid_range){.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
     struct fetch f = {.prefix = RKEY_STREAM_PREFIX,
                       .names = devices,
                       .ranges = ranges,

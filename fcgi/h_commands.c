@@ -49,7 +49,7 @@ static int compare_stages(const void *a, const void *b)
     const struct audit_stage *x = a, *y = b;
     if (x->item != y->item)
         return x->item < y->item ? -1 : 1;
-    return series_id_compare(x->id, y->id);
+    return streamid_compare(x->id, y->id);
 }
 
 static int add_stage(struct join *j, const struct audit_stage *stage)
@@ -66,7 +66,7 @@ static int add_stage(struct join *j, const struct audit_stage *stage)
     return 0;
 }
 
-static int on_outcome(void *ctx, size_t index, struct series_id id, const char *text, size_t len)
+static int on_outcome(void *ctx, size_t index, struct streamid id, const char *text, size_t len)
 {
     struct join *j = ctx;
     struct audit_command c;

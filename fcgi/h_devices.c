@@ -1,8 +1,8 @@
+#include "common/sample.h"
 #include "fcgi/fleet.h"
 #include "fcgi/handler.h"
 #include "fcgi/item.h"
 #include "fcgi/online.h"
-#include "fcgi/sample.h"
 
 #include "common/msg.h"
 #include "common/rkey.h"
@@ -17,7 +17,7 @@ static const char *const no_params[] = {NULL};
 /* A device's newest sample. */
 struct latest {
     bool any;
-    struct series_id id;
+    struct streamid id;
     const char *text;
     size_t len;
 };
@@ -30,7 +30,7 @@ struct device {
     struct latest latest;
 };
 
-static int on_latest(void *ctx, size_t index, struct series_id id, const char *text, size_t len)
+static int on_latest(void *ctx, size_t index, struct streamid id, const char *text, size_t len)
 {
     struct latest *latest = &((struct device *)ctx)[index].latest;
     if (text && sample_check(text, len) != SAMPLE_BAD)

@@ -1,6 +1,6 @@
+#include "common/sample.h"
 #include "fcgi/csv.h"
 #include "fcgi/page.h"
-#include "fcgi/sample.h"
 
 #include "common/rkey.h"
 

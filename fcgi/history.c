@@ -1,6 +1,6 @@
 #include "fcgi/history.h"
 
-#include "fcgi/sample.h"
+#include "common/sample.h"
 #include "fcgi/timeparam.h"
 
 #include <stdlib.h>
@@ -276,11 +276,11 @@ int history_parse(struct history *h, enum cursor_walk walk, const struct query *
     return parse_fields(h, q, fault);
 }
 
-static const struct series_range nothing = {.lo = {1, 0}, .hi = {0, 0}};
+static const struct streamid_range nothing = {.lo = {1, 0}, .hi = {0, 0}};
 
-struct series_range history_range(const struct history *h, const char *device_id)
+struct streamid_range history_range(const struct history *h, const char *device_id)
 {
-    struct series_range r = {.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
+    struct streamid_range r = {.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
     if (h->has_from && h->from_ms > 0)
         r.lo.ms = (uint64_t)h->from_ms;
     if (h->has_to) {
@@ -292,23 +292,23 @@ struct series_range history_range(const struct history *h, const char *device_id
         return r;
 
     /* Equal ids go by device id: those of devices that the walk has yet to reach are still wanted. */
-    struct series_id at = {h->cursor.ms, h->cursor.seq};
+    struct streamid at = {h->cursor.ms, h->cursor.seq};
     int order = strcmp(device_id, h->cursor.device_id);
     if (h->descending) {
-        if (order >= 0 && !series_id_before(&at))
+        if (order >= 0 && !streamid_before(&at))
             return nothing;
-        if (series_id_compare(at, r.hi) < 0)
+        if (streamid_compare(at, r.hi) < 0)
             r.hi = at;
     } else {
-        if (order <= 0 && !series_id_after(&at))
+        if (order <= 0 && !streamid_after(&at))
             return nothing;
-        if (series_id_compare(at, r.lo) > 0)
+        if (streamid_compare(at, r.lo) > 0)
             r.lo = at;
     }
     return r;
 }
 
-void history_cursor(const struct history *h, struct series_id id, const char *device_id, struct cursor *c)
+void history_cursor(const struct history *h, struct streamid id, const char *device_id, struct cursor *c)
 {
     memset(c, 0, sizeof(*c));
     c->walk = h->walk;

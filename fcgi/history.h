@@ -47,9 +47,9 @@ int history_devices(const struct query *q, char (*devices)[MSG_DEVICE_ID_MAX + 1
 
 /* What of a device's stream is still wanted: from, to and the cursor. May be empty (lo after hi). The one stream
  * of events has the device id "". */
-struct series_range history_range(const struct history *h, const char *device_id);
+struct streamid_range history_range(const struct history *h, const char *device_id);
 
 /* The cursor for a walk that stands at this entry. */
-void history_cursor(const struct history *h, struct series_id id, const char *device_id, struct cursor *c);
+void history_cursor(const struct history *h, struct streamid id, const char *device_id, struct cursor *c);
 
 #endif

@@ -1,6 +1,6 @@
 #include "fcgi/item.h"
 
-#include "fcgi/sample.h"
+#include "common/sample.h"
 
 #include <string.h>
 
@@ -31,7 +31,7 @@ const char *item_timestamp(struct item_clock *clock, uint64_t ms)
 #define HEAD_MAX (160 + MSG_DEVICE_ID_MAX)
 
 /* Everything before the metrics, without the closing brace. Returns the new end. */
-static char *put_head(char *out, struct item_clock *clock, const char *device_id, struct series_id id)
+static char *put_head(char *out, struct item_clock *clock, const char *device_id, struct streamid id)
 {
 #define PUT_LITERAL(text) (memcpy(out, text, sizeof(text) - 1), out += sizeof(text) - 1)
     size_t n = strnlen(device_id, MSG_DEVICE_ID_MAX);
@@ -50,7 +50,7 @@ static char *put_head(char *out, struct item_clock *clock, const char *device_id
 #undef PUT_LITERAL
 }
 
-void item_head(struct buf *out, struct item_clock *clock, const char *device_id, struct series_id id)
+void item_head(struct buf *out, struct item_clock *clock, const char *device_id, struct streamid id)
 {
     char *start = buf_room(out, HEAD_MAX);
     if (start)

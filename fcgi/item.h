@@ -20,7 +20,7 @@ struct item_clock {
 const char *item_timestamp(struct item_clock *clock, uint64_t ms);
 
 /* {"id":…,"device_id":…,"timestamp":… without the closing brace */
-void item_head(struct buf *out, struct item_clock *clock, const char *device_id, struct series_id id);
+void item_head(struct buf *out, struct item_clock *clock, const char *device_id, struct streamid id);
 
 /* {"id":…,"device_id":…,"timestamp":…,metrics as stored} */
 void item_json(struct buf *out, struct item_clock *clock, const char *device_id, const struct series_sample *sample);

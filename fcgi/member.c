@@ -1,7 +1,7 @@
 #include "fcgi/member.h"
 
+#include "common/sample.h"
 #include "fcgi/buf.h"
-#include "fcgi/sample.h"
 
 #include "common/msg.h"
 

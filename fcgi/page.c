@@ -14,7 +14,7 @@ static int fetch(struct context *ctx, const struct page_source *source, void *ar
                  struct fetched *got)
 {
     const char *names[HISTORY_DEVICES_MAX];
-    struct series_range ranges[HISTORY_DEVICES_MAX];
+    struct streamid_range ranges[HISTORY_DEVICES_MAX];
     bool events = h->walk == CURSOR_EVENTS;
     size_t n = events ? 1 : h->n_devices;
     for (size_t i = 0; i < n; i++) {

@@ -5,15 +5,15 @@
 #include <string.h>
 
 struct item {
-    struct series_id id;
+    struct streamid id;
     const char *text;
     uint32_t len;
 };
 
 struct lane {
-    struct series_range rest; /* not fetched yet */
-    bool more;                /* `rest` may hold entries */
-    struct item *items;       /* fetched; kept for reuse between series */
+    struct streamid_range rest; /* not fetched yet */
+    bool more;                  /* `rest` may hold entries */
+    struct item *items;         /* fetched; kept for reuse between series */
     size_t n, cap;
     size_t next; /* first item not given out */
 };
@@ -37,70 +37,6 @@ void series_destroy(struct series *s)
         free(s->lanes[i].items);
     free(s->lanes);
     free(s);
-}
-
-int series_id_compare(struct series_id a, struct series_id b)
-{
-    if (a.ms != b.ms)
-        return a.ms < b.ms ? -1 : 1;
-    if (a.seq != b.seq)
-        return a.seq < b.seq ? -1 : 1;
-    return 0;
-}
-
-bool series_id_after(struct series_id *id)
-{
-    if (id->seq < UINT64_MAX) {
-        id->seq++;
-        return true;
-    }
-    if (id->ms == UINT64_MAX)
-        return false;
-    id->ms++;
-    id->seq = 0;
-    return true;
-}
-
-bool series_id_before(struct series_id *id)
-{
-    if (id->seq > 0) {
-        id->seq--;
-        return true;
-    }
-    if (id->ms == 0)
-        return false;
-    id->ms--;
-    id->seq = UINT64_MAX;
-    return true;
-}
-
-static int parse_u64(const char **p, const char *end, uint64_t *value)
-{
-    const char *start = *p;
-    uint64_t v = 0;
-    while (*p < end && **p >= '0' && **p <= '9') {
-        uint64_t digit = (uint64_t)(**p - '0');
-        if (v > (UINT64_MAX - digit) / 10)
-            return -1;
-        v = v * 10 + digit;
-        (*p)++;
-    }
-    if (*p == start)
-        return -1;
-    *value = v;
-    return 0;
-}
-
-int series_id_parse(const char *text, size_t len, struct series_id *id)
-{
-    const char *p = text, *end = text + len;
-    struct series_id parsed;
-    if (parse_u64(&p, end, &parsed.ms) < 0 || p == end || *p++ != '-')
-        return -1;
-    if (parse_u64(&p, end, &parsed.seq) < 0 || p != end)
-        return -1;
-    *id = parsed;
-    return 0;
 }
 
 #define KEEP_ITEMS 16384 /* per lane between series; more is given back */
@@ -132,11 +68,11 @@ int series_begin(struct series *s, size_t lanes, bool descending)
 
 static void settle(struct lane *l)
 {
-    if (series_id_compare(l->rest.lo, l->rest.hi) > 0)
+    if (streamid_compare(l->rest.lo, l->rest.hi) > 0)
         l->more = false;
 }
 
-void series_lane(struct series *s, size_t lane, struct series_range range)
+void series_lane(struct series *s, size_t lane, struct streamid_range range)
 {
     assert(lane < s->n);
     s->lanes[lane].rest = range;
@@ -144,16 +80,16 @@ void series_lane(struct series *s, size_t lane, struct series_range range)
     settle(&s->lanes[lane]);
 }
 
-void series_limit(struct series *s, size_t lane, struct series_id last)
+void series_limit(struct series *s, size_t lane, struct streamid last)
 {
     assert(lane < s->n && !s->descending);
     struct lane *l = &s->lanes[lane];
-    if (series_id_compare(last, l->rest.hi) < 0)
+    if (streamid_compare(last, l->rest.hi) < 0)
         l->rest.hi = last;
     settle(l);
 }
 
-bool series_want(const struct series *s, size_t lane, struct series_range *range)
+bool series_want(const struct series *s, size_t lane, struct streamid_range *range)
 {
     assert(lane < s->n);
     const struct lane *l = &s->lanes[lane];
@@ -163,7 +99,7 @@ bool series_want(const struct series *s, size_t lane, struct series_range *range
     return true;
 }
 
-int series_feed(struct series *s, size_t lane, struct series_id id, const char *text, size_t len)
+int series_feed(struct series *s, size_t lane, struct streamid id, const char *text, size_t len)
 {
     assert(lane < s->n && len <= UINT32_MAX);
     struct lane *l = &s->lanes[lane];
@@ -183,10 +119,10 @@ int series_feed(struct series *s, size_t lane, struct series_id id, const char *
     /* Where a later fetch goes on, also behind entries that are not given out. */
     if (s->descending) {
         l->rest.hi = id;
-        l->more = series_id_before(&l->rest.hi) && l->more;
+        l->more = streamid_before(&l->rest.hi) && l->more;
     } else {
         l->rest.lo = id;
-        l->more = series_id_after(&l->rest.lo) && l->more;
+        l->more = streamid_after(&l->rest.lo) && l->more;
     }
     return 0;
 }
@@ -211,7 +147,7 @@ enum series_step series_next(struct series *s, struct series_sample *out, size_t
             *lane = i;
             return SERIES_NEED;
         }
-        int order = best ? series_id_compare(l->items[l->next].id, best->items[best->next].id) : 0;
+        int order = best ? streamid_compare(l->items[l->next].id, best->items[best->next].id) : 0;
         /* Equal ids: the lower lane first when ascending, the higher one when descending. */
         if (!best || (s->descending ? order >= 0 : order < 0))
             best = l;

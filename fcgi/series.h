@@ -14,22 +14,14 @@
 #ifndef TELERELAY_FCGI_SERIES_H
 #define TELERELAY_FCGI_SERIES_H
 
+#include "common/streamid.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A stream entry's id. */
-struct series_id {
-    uint64_t ms, seq;
-};
-
-/* Both ends inclusive; nothing when lo is after hi. */
-struct series_range {
-    struct series_id lo, hi;
-};
-
 struct series_sample {
-    struct series_id id;
+    struct streamid id;
     const char *text; /* the feeder's, which keeps it until the next series_begin */
     uint32_t len;     /* bytes */
     uint32_t lane;
@@ -40,33 +32,21 @@ struct series;
 struct series *series_create(void);
 void series_destroy(struct series *s);
 
-int series_id_compare(struct series_id a, struct series_id b);
-
-/*
- * The id right after or before. series_id_before(0-0) and series_id_after(the last possible one)
- * return false with *id unchanged.
- */
-bool series_id_after(struct series_id *id);
-bool series_id_before(struct series_id *id);
-
-/* "1768473045123-0"; -1 with *id unchanged when it is no id. */
-int series_id_parse(const char *text, size_t len, struct series_id *id);
-
 /* Forgets everything. 0, or -1 without memory. */
 int series_begin(struct series *s, size_t lanes, bool descending);
 
 /* The lane's bounds, before anything is fed. An empty range is a lane without samples. */
-void series_lane(struct series *s, size_t lane, struct series_range range);
+void series_lane(struct series *s, size_t lane, struct streamid_range range);
 
 /* Lowers an ascending lane's upper bound: what arrives later stays out of this answer. */
-void series_limit(struct series *s, size_t lane, struct series_id last);
+void series_limit(struct series *s, size_t lane, struct streamid last);
 
 /* What is to be fetched for a lane now: false when nothing is. */
-bool series_want(const struct series *s, size_t lane, struct series_range *range);
+bool series_want(const struct series *s, size_t lane, struct streamid_range *range);
 
 /* One entry, in the series' direction. text == NULL: there is one, but it is not to be given out.
  * -1 without memory. */
-int series_feed(struct series *s, size_t lane, struct series_id id, const char *text, size_t len);
+int series_feed(struct series *s, size_t lane, struct streamid id, const char *text, size_t len);
 
 /* The fetch is over: `got` entries came, `asked` were asked for. Fewer: the lane has no more. */
 void series_fed(struct series *s, size_t lane, size_t got, size_t asked);

@@ -403,13 +403,13 @@ size_t store_texts(const struct store *s, size_t *at, const struct store_node **
 }
 
 /* The field of one stream entry at `at`, which is an array of id and fields. */
-static bool read_entry(const struct store *s, size_t at, struct series_id *id, const char **text, size_t *len)
+static bool read_entry(const struct store *s, size_t at, struct streamid *id, const char **text, size_t *len)
 {
     const struct store_node *entry = &s->nodes[at];
     *text = NULL;
     *len = 0;
     if (entry[0].kind != STORE_ARRAY || entry[0].n != 2 || !store_is_text(&entry[1]) ||
-        series_id_parse(entry[1].u.text, entry[1].n, id) < 0)
+        streamid_parse(entry[1].u.text, entry[1].n, id) < 0)
         return false;
     if (entry[2].kind != STORE_ARRAY)
         return true;
@@ -432,7 +432,7 @@ static int read_range(struct store *s, size_t at, size_t index, store_entry_fn *
         return 0;
     size_t n = s->nodes[at++].n;
     for (size_t i = 0; i < n; i++, at = store_skip(s, at)) {
-        struct series_id id;
+        struct streamid id;
         const char *text;
         size_t len;
         if (read_entry(s, at, &id, &text, &len) && entry(ctx, index, id, text, len) != 0)

@@ -36,13 +36,13 @@ const char *store_reason(const struct store *s);
 struct store_range {
     const char *prefix; /* of its key (common/rkey.h) … */
     const char *name;   /* … and the rest of it: a device id, or "" */
-    struct series_range range;
+    struct streamid_range range;
     size_t count;    /* at most so many entries */
     bool descending; /* the newest first */
 };
 
 /* One entry of ranges[index]; text is NULL when it has no RKEY_FIELD. Non-zero ends the call with -1. */
-typedef int store_entry_fn(void *ctx, size_t index, struct series_id id, const char *text, size_t len);
+typedef int store_entry_fn(void *ctx, size_t index, struct streamid id, const char *text, size_t len);
 
 /* Reads all ranges in one go; `together` makes it one instant for Redis. */
 int store_ranges(struct store *s, const struct store_range *ranges, size_t n, bool together, store_entry_fn *entry,

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enum cursor_walk walk = CURSOR_TELEMETRY + size % CURSOR_EVENTS;
         if (history_parse(&h, walk, &q, 1768473045123, &fault) == 0) {
             for (size_t i = 0; i < h.n_devices; i++) {
-                struct series_range r = history_range(&h, h.devices[i]);
+                struct streamid_range r = history_range(&h, h.devices[i]);
                 if (i > 0 && strcmp(h.devices[i - 1], h.devices[i]) >= 0)
                     abort();
                 if (h.has_to && h.to_ms >= 0 && r.hi.ms > (uint64_t)h.to_ms)

@@ -97,7 +97,7 @@ static void defaults(void **state)
     assert_int_equal(conf.wsd.control, CONF_SHARED);
     assert_int_equal(conf.wsd.control_ms, 2000);
     assert_int_equal(conf.wsd.silence_ms, 250);
-    assert_int_equal(conf.wsd.audit_maxlen, 20000);
+    assert_int_equal(conf.wsd.audit_maxlen, 100000);
     assert_int_equal(conf.wsd.events_maxlen, 100000);
     assert_string_equal(conf.robot.spool, "");
     assert_int_equal(conf.robot.heartbeat_ms, 200);
@@ -214,7 +214,7 @@ static void faults_of_files(void **state)
     says("FILE:1: stray is outside of any section\n");
     says("FILE:3: [wsd] has no key website_rat; did you mean website_rate?\n");
     says("FILE:4: [wsd] has no key zzzzzzzzz; it has name, listen, max_connections,");
-    says("FILE:5: unknown section [nowhere]; there are [redis] [wsd] [api] [robot]\n");
+    says("FILE:5: unknown section [nowhere]; there are [redis] [wsd] [api] [archive] [robot]\n");
     says("FILE:8: must be \"key = value\", [section] or a comment\n");
     says("FILE:10: [redis] address is set twice, first in line 9\n");
     says("FILE:11: a section must end with ]\n");

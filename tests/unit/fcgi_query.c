@@ -242,12 +242,12 @@ static void cursors_of_walks(void **state)
     for (int walk = CURSOR_TELEMETRY; walk <= CURSOR_EVENTS; walk++) {
         const char *device = walk == CURSOR_EVENTS ? "" : "a";
         assert_int_equal(of((enum cursor_walk)walk, "device_id=a"), 0);
-        history_cursor(&h, (struct series_id){7, 8}, device, &c);
+        history_cursor(&h, (struct streamid){7, 8}, device, &c);
         assert_int_equal(cursor_decode(text, cursor_encode(text, &c), &back), 0);
         assert_memory_equal(&back, &c, sizeof(c));
         snprintf(raw, sizeof(raw), "device_id=a&cursor=%s", text);
         assert_int_equal(of((enum cursor_walk)walk, raw), 0);
-        struct series_range r = history_range(&h, device);
+        struct streamid_range r = history_range(&h, device);
         assert_true(r.hi.ms == 7 && r.hi.seq == 7);
         assert_int_equal(of((enum cursor_walk)(walk % CURSOR_EVENTS + 1), raw), -1);
         assert_non_null(strstr(fault.text, "cursor belongs to a walk through "));
@@ -263,7 +263,7 @@ static void relative_bounds(void **state)
     struct cursor c;
     (void)state;
     assert_int_equal(history("device_id=a&from=-15m&to=now"), 0);
-    history_cursor(&h, (struct series_id){NOW - 5, 0}, "a", &c);
+    history_cursor(&h, (struct streamid){NOW - 5, 0}, "a", &c);
     cursor_encode(text, &c);
     snprintf(raw, sizeof(raw), "device_id=a&from=-15m&to=now&cursor=%s", text);
     parses(raw);
@@ -278,7 +278,7 @@ static void relative_bounds(void **state)
 
 static void range(const char *device, uint64_t lo_ms, uint64_t lo_seq, uint64_t hi_ms, uint64_t hi_seq)
 {
-    struct series_range r = history_range(&h, device);
+    struct streamid_range r = history_range(&h, device);
     assert_true(r.lo.ms == lo_ms && r.lo.seq == lo_seq && r.hi.ms == hi_ms && r.hi.seq == hi_seq);
 }
 
@@ -292,8 +292,8 @@ static void ranges(void **state)
     assert_int_equal(history("device_id=a&from=1960-01-01T00:00:00Z"), 0);
     range("a", 0, 0, UINT64_MAX, UINT64_MAX);
     assert_int_equal(history("device_id=a&to=1960-01-01T00:00:00Z"), 0);
-    struct series_range r = history_range(&h, "a");
-    assert_true(series_id_compare(r.lo, r.hi) > 0);
+    struct streamid_range r = history_range(&h, "a");
+    assert_true(streamid_compare(r.lo, r.hi) > 0);
 
     cursor_encode(text, &c);
     snprintf(raw, sizeof(raw), "device_id=a&order=asc&cursor=%s", text);

@@ -13,24 +13,24 @@
 
 static void ids(void **state)
 {
-    struct series_id id = {5, 6};
+    struct streamid id = {5, 6};
     (void)state;
-    assert_int_equal(series_id_parse("1768473045123-7", 15, &id), 0);
+    assert_int_equal(streamid_parse("1768473045123-7", 15, &id), 0);
     assert_true(id.ms == 1768473045123 && id.seq == 7);
     static const char *const bad[] = {"",    "-", "1", "1-", "-1", "1-2-3", "1-x", "+1-2", "18446744073709551616-0",
                                       "1 -2"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(series_id_parse(bad[i], strlen(bad[i]), &id), -1);
+        assert_int_equal(streamid_parse(bad[i], strlen(bad[i]), &id), -1);
     assert_true(id.ms == 1768473045123 && id.seq == 7);
-    id = (struct series_id){1, UINT64_MAX};
-    assert_true(series_id_after(&id));
+    id = (struct streamid){1, UINT64_MAX};
+    assert_true(streamid_after(&id));
     assert_true(id.ms == 2 && id.seq == 0);
-    assert_true(series_id_before(&id));
+    assert_true(streamid_before(&id));
     assert_true(id.ms == 1 && id.seq == UINT64_MAX);
-    id = (struct series_id){0, 0};
-    assert_false(series_id_before(&id));
-    id = (struct series_id){UINT64_MAX, UINT64_MAX};
-    assert_false(series_id_after(&id));
+    id = (struct streamid){0, 0};
+    assert_false(streamid_before(&id));
+    id = (struct streamid){UINT64_MAX, UINT64_MAX};
+    assert_false(streamid_after(&id));
 }
 
 /* --- a store in memory, with what Redis does to streams ------------------------------------------ */
@@ -39,7 +39,7 @@ static void ids(void **state)
 #define ENTRIES 4000
 
 struct stream {
-    struct series_id ids[ENTRIES];
+    struct streamid ids[ENTRIES];
     size_t first, n; /* ids[first..n) are there */
 };
 
@@ -53,7 +53,7 @@ static uint32_t pick(uint32_t below)
     return (rng >> 8) % below;
 }
 
-static bool is_bad(struct series_id id)
+static bool is_bad(struct streamid id)
 {
     return id.seq % 7 == 6;
 }
@@ -62,25 +62,25 @@ static bool is_bad(struct series_id id)
 static void append(size_t d)
 {
     struct stream *s = &streams[d];
-    struct series_id id = s->n ? s->ids[s->n - 1] : (struct series_id){1000, 0};
+    struct streamid id = s->n ? s->ids[s->n - 1] : (struct streamid){1000, 0};
     if (s->n == ENTRIES)
         return;
     if (pick(2))
         id.seq++;
     else
-        id = (struct series_id){id.ms + 1 + pick(3), pick(3)};
+        id = (struct streamid){id.ms + 1 + pick(3), pick(3)};
     s->ids[s->n++] = id;
 }
 
 static void feed(struct series *s, size_t lane, size_t device, size_t count, bool descending)
 {
-    struct series_range r;
+    struct streamid_range r;
     size_t got = 0;
     assert_true(series_want(s, lane, &r));
     const struct stream *st = &streams[device];
     for (size_t k = st->first; k < st->n && got < count; k++) {
-        struct series_id id = st->ids[descending ? st->n - 1 - (k - st->first) : k];
-        if (series_id_compare(id, r.lo) < 0 || series_id_compare(id, r.hi) > 0)
+        struct streamid id = st->ids[descending ? st->n - 1 - (k - st->first) : k];
+        if (streamid_compare(id, r.lo) < 0 || streamid_compare(id, r.hi) > 0)
             continue;
         got++;
         assert_int_equal(series_feed(s, lane, id, is_bad(id) ? NULL : "x", 1), 0);
@@ -115,14 +115,14 @@ static size_t page(struct series *s, const struct history *h, struct series_samp
 }
 
 struct key {
-    struct series_id id;
+    struct streamid id;
     size_t device;
 };
 
 static int by_order(const void *a, const void *b)
 {
     const struct key *x = a, *y = b;
-    int order = series_id_compare(x->id, y->id);
+    int order = streamid_compare(x->id, y->id);
     return order ? order : (int)x->device - (int)y->device;
 }
 
@@ -184,7 +184,7 @@ static void walks_exactly(void **state)
             for (size_t i = 0; i < given; i++, seen++) {
                 const struct key *k = &keys[descending ? n - 1 - seen : seen];
                 assert_true(seen < n);
-                assert_int_equal(series_id_compare(out[i].id, k->id), 0);
+                assert_int_equal(streamid_compare(out[i].id, k->id), 0);
                 assert_int_equal(out[i].lane, k->device);
             }
             if (got <= limit)
@@ -228,7 +228,7 @@ static void walks_while_it_changes(void **state)
         qsort(walked, seen, sizeof(*walked), by_order);
         for (size_t i = 0; i < n; i++) {
             const struct stream *st = &streams[before[i].device];
-            if (series_id_compare(before[i].id, st->ids[st->first]) < 0)
+            if (streamid_compare(before[i].id, st->ids[st->first]) < 0)
                 continue;
             assert_non_null(bsearch(&before[i], walked, seen, sizeof(*walked), by_order));
         }
@@ -245,8 +245,8 @@ static void empty(void **state)
     assert_int_equal(series_begin(s, 0, false), 0);
     assert_int_equal(series_next(s, &sample, &lane), SERIES_END);
     assert_int_equal(series_begin(s, 2, false), 0);
-    series_lane(s, 0, (struct series_range){{5, 0}, {4, 0}});
-    series_lane(s, 1, (struct series_range){{0, 0}, {9, 0}});
+    series_lane(s, 0, (struct streamid_range){{5, 0}, {4, 0}});
+    series_lane(s, 1, (struct streamid_range){{0, 0}, {9, 0}});
     assert_int_equal(series_next(s, &sample, &lane), SERIES_NEED);
     assert_int_equal(lane, 1);
     series_fed(s, 1, 0, 10);

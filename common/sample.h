@@ -2,8 +2,8 @@
  * The stored form of a sample's metrics: JSON members without braces, `"battery":85,"cpu":38`.
  * What is in Redis is not taken on trust: everything here accepts any bytes. Pure.
  */
-#ifndef TELERELAY_FCGI_SAMPLE_H
-#define TELERELAY_FCGI_SAMPLE_H
+#ifndef TELERELAY_SAMPLE_H
+#define TELERELAY_SAMPLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

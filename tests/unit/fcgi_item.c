@@ -1,6 +1,6 @@
+#include "common/sample.h"
 #include "fcgi/csv.h"
 #include "fcgi/item.h"
-#include "fcgi/sample.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Stored samples: what passes the check is sound JSON, in an item and in a table. */
+#include "common/sample.h"
 #include "fcgi/csv.h"
 #include "fcgi/item.h"
-#include "fcgi/sample.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
-#include "fcgi/sample.h"
+#include "sample.h"
 
-#include "common/msg.h"
+#include "msg.h"
 
 #include <string.h>
 
