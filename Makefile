@@ -139,6 +139,17 @@ $(GEN)/wsd_scripts.h: $(wildcard wsd/scripts/*.lua) Makefile
 	  printf '    ;\n'; done; } > $@
 $(BUILD)/obj/wsd/bus_link.o: $(GEN)/wsd_scripts.h
 
+# The archive's schemas, step by step, as C strings.
+define schema_rule
+$(GEN)/sql_$1.h: $(sort $(wildcard sql/$1/*.sql)) Makefile
+	@mkdir -p $$(@D)
+	$(Q){ printf 'static const char *const schema_$1[] = {\n'; for f in $$(filter %.sql,$$^); do \
+	  sed -e '/^[[:space:]]*--/d' -e '/^$$$$/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$$$/\\n"/' $$$$f; \
+	  printf '    ,\n'; done; printf '};\n'; } > $$@
+$(BUILD)/obj/sql/archive_$1.o: $(GEN)/sql_$1.h
+endef
+$(foreach d,sqlite postgres,$(eval $(call schema_rule,$d)))
+
 .SECONDEXPANSION:
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call archives,$$(call component,$$*)) $(BUILD)/lib/libcommon.a
 	$(call say,LD,$@)
@@ -269,7 +280,7 @@ install: all web $(BUILD)/tools/conf-example
 # --- the rest -----------------------------------------------------------------------------------
 
 # For clang-tidy and editors.
-compile_commands.json: Makefile $(ALL_C) | $(GEN)/wsd_scripts.h
+compile_commands.json: Makefile $(ALL_C) | $(GEN)/wsd_scripts.h $(GEN)/sql_sqlite.h $(GEN)/sql_postgres.h
 	$(Q){ sep='['; for f in $(ALL_C); do \
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$f" \
 	    "$(subst ",\\\",$(CC) $(filter-out -fPIE,$(CFLAGS))) -c $$f"; sep=','; done; printf '\n]\n'; } >$@
