@@ -460,6 +460,26 @@ int conf_reload(struct conf *conf, const char *program, const char *section, int
     return 0;
 }
 
+int conf_words(int *argc, char **argv, const char **words, int most)
+{
+    static const char *const alone[] = {"--check-config", "--help", "-h", "--version", "--example-config"};
+    int kept = 1, n = 0;
+    for (int i = 1; i < *argc; i++) {
+        bool takes_value = strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '=') == NULL;
+        for (size_t k = 0; k < sizeof alone / sizeof alone[0]; k++)
+            takes_value = takes_value && strcmp(argv[i], alone[k]) != 0;
+        if (argv[i][0] == '-')
+            argv[kept++] = argv[i];
+        else if (n++ < most)
+            words[n - 1] = argv[i];
+        if (takes_value && i + 1 < *argc)
+            argv[kept++] = argv[++i];
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return n;
+}
+
 int conf_exit_code(enum conf_result result)
 {
     return result == CONF_USAGE ? 2 : result == CONF_FAULT ? 1 : 0;

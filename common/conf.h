@@ -139,6 +139,12 @@ enum conf_result conf_load(struct conf *conf, const char *program, const char *s
  */
 int conf_reload(struct conf *conf, const char *program, const char *section, int argc, char **argv, FILE *err);
 
+/*
+ * For a program with verbs: takes what is neither a flag nor a flag's value out of argv, and puts up to `most` of it,
+ * in order, into words. Returns how many there were.
+ */
+int conf_words(int *argc, char **argv, const char **words, int most);
+
 /* The exit code for a result that is not CONF_RUN. */
 int conf_exit_code(enum conf_result result);
 

@@ -112,5 +112,5 @@ void conf_print_man(FILE *out)
     }
     fprintf(out,
             "\n# FILES\n\n_/etc/telerelay/telerelay.conf_\n\n# SEE ALSO\n\n*telerelay-wsd*(1), *telerelay-api*(1), "
-            "*telerelay-robot*(1)\n");
+            "*telerelay-robot*(1), *telerelayctl*(1)\n");
 }

@@ -434,13 +434,58 @@ static int tear_down(void **state)
     return rmdir(dir);
 }
 
+static void verbs_among_flags(void **state)
+{
+    static const struct {
+        const char *args;
+        const char *left, *words;
+        int n;
+    } cases[] = {
+        {"archive migrate", "", "archive migrate ", 2},
+        {"archive migrate --config f", "--config f ", "archive migrate ", 2},
+        {"--config f archive migrate", "--config f ", "archive migrate ", 2},
+        {"--config=f archive --wsd-name x migrate", "--config=f --wsd-name x ", "archive migrate ", 2},
+        {"--check-config archive --version", "--check-config --version ", "archive ", 1},
+        {"--config", "--config ", "", 0},
+        {"a b c d", "", "a b c ", 4},
+        {"-x a --wsd-rate -1", "-x --wsd-rate -1 ", "a ", 1},
+        {"", "", "", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char buf[128], left[128] = "", words_text[128] = "", *argv[ARGS_MAX] = {"telerelayctl"};
+        const char *words[3];
+        int argc = 1;
+        snprintf(buf, sizeof(buf), "%s", cases[i].args);
+        for (char *save = NULL, *at = strtok_r(buf, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
+            argv[argc++] = at;
+        assert_int_equal(conf_words(&argc, argv, words, 3), cases[i].n);
+        assert_null(argv[argc]);
+        for (int k = 1; k < argc; k++)
+            strcat(strcat(left, argv[k]), " ");
+        for (int k = 0; k < cases[i].n && k < 3; k++)
+            strcat(strcat(words_text, words[k]), " ");
+        assert_string_equal(left, cases[i].left);
+        assert_string_equal(words_text, cases[i].words);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(precedence),   cmocka_unit_test(faults_of_values),
-        cmocka_unit_test(faults_of_files), cmocka_unit_test(words),        cmocka_unit_test(manual),
-        cmocka_unit_test(accepts_files),   cmocka_unit_test(command_line), cmocka_unit_test(reload),
-        cmocka_unit_test(example),         cmocka_unit_test(addresses),    cmocka_unit_test(secrets),
+        cmocka_unit_test(verbs_among_flags),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(precedence),
+        cmocka_unit_test(faults_of_values),
+        cmocka_unit_test(faults_of_files),
+        cmocka_unit_test(words),
+        cmocka_unit_test(manual),
+        cmocka_unit_test(accepts_files),
+        cmocka_unit_test(command_line),
+        cmocka_unit_test(reload),
+        cmocka_unit_test(example),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(secrets),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
