@@ -3,8 +3,10 @@
  *
  * One process uses a struct archive, and one thread. It connects when it is first needed and again after it was lost;
  * every call has the deadline of archive_create. Calls return 0, or -1 with archive_reason() set and the outputs
- * unspecified: the database is away, or is not what this version knows. What is handed to a callback lives until that
- * returns; a callback ends a call early by returning non-zero, which is not an error.
+ * unspecified: the database is away, or is not what this version knows; the next call connects again. What is handed to
+ * a callback lives until that returns. A callback makes no calls of its own; its time counts for the deadline; it ends
+ * a call early by returning non-zero, which is not an error. Looking up a host's name has no deadline: an address is
+ * better.
  *
  * An entry keeps the id that it has in its stream. `device_id` is "" for the one stream of events.
  */
@@ -41,16 +43,17 @@ void archive_disconnect(struct archive *a);
 
 /* --- the schema ---------------------------------------------------------------------------------- */
 
-/* Version of the schema: 0 when there is none yet, and the one that this program wants. */
+/* Version of the schema: 0 when there is none yet (nor an SQLite file), and the one that this program wants. */
 int archive_version(struct archive *a, int *found, int *wanted);
 
-/* Brings the schema to this program's version, one transaction per step; *from is what it was. A newer one is an
- * error. May be called by several programs at once. */
+/* Brings the schema to this program's version, one transaction per step; *from is what it was. Makes an SQLite file,
+ * which nothing else does, not its directory. A newer one is an error. May be called by several programs at once. */
 int archive_migrate(struct archive *a, int *from, int *to);
 
 /* --- reading --------------------------------------------------------------------------------------- */
 
-/* All reads until archive_end_view() see one instant of the database. A read outside of a view is a view of its own. */
+/* All reads until archive_end_view() see one instant of the database; once one has failed, all of them do. A read
+ * outside of a view is a view of its own. */
 int archive_begin_view(struct archive *a);
 void archive_end_view(struct archive *a); /* also after a failed call */
 
@@ -128,8 +131,11 @@ enum archive_commit {
     ARCHIVE_FAILED /* nothing was written, or (a connection lost during COMMIT) all of it: see the positions */
 };
 
-/* Rows, roll-ups, positions, gaps: all of it, durably, or nothing. Samples that sample_check() refuses are left out;
- * they count as archived. */
+/*
+ * Rows, roll-ups, positions, gaps: all of it, durably, or nothing. A stream is in `parts` once at most. Left out, as if
+ * they had been archived: samples that sample_check() refuses, and entries with a number of 2^63 or more in their id.
+ * Roll-ups leave out what is not finite, and sum within ±1e300 per value, so that a sum is always finite.
+ */
 enum archive_commit archive_commit(struct archive *a, const struct archive_part *parts, size_t n, int64_t now_ms);
 
 /* Every stream's position. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,18 +23,21 @@
 static char db_dir[] = "/tmp/telerelay-sql-XXXXXX"; /* of this program */
 static char db_path[64], db_uri[256];               /* the file, "" with PostgreSQL; the database */
 
-static inline void db_shell(const char *command, char *out, size_t cap)
+/* tests/postgres; the first line that it prints. */
+static inline void db_server(const char *verb, char *out, size_t cap)
 {
-    char line[512];
-    snprintf(line, sizeof(line), "tests/postgres %s %s", db_dir, command);
+    char line[256];
+    snprintf(line, sizeof(line), "tests/postgres %s %s", db_dir, verb);
     FILE *f = popen(line, "re");
     assert_non_null(f);
     size_t len = fread(line, 1, sizeof(line) - 1, f);
     line[len] = '\0';
     line[strcspn(line, "\n")] = '\0';
     assert_int_equal(pclose(f), 0);
-    if (out != NULL)
-        snprintf(out, cap, "%s", line);
+    if (out != NULL) {
+        assert_true(strlen(line) < cap);
+        memcpy(out, line, strlen(line) + 1);
+    }
 }
 
 static inline int db_use_sqlite(void **state)
@@ -50,7 +54,7 @@ static inline int db_use_postgres(void **state)
     (void)state;
     assert_true(strchr(db_dir, 'X') == NULL || mkdtemp(db_dir) != NULL);
     db_path[0] = '\0';
-    db_shell("start durable", db_uri, sizeof(db_uri));
+    db_server("start durable", db_uri, sizeof(db_uri));
     return 0;
 }
 
@@ -59,7 +63,7 @@ static inline int db_remove(void **state)
     char command[128];
     (void)state;
     if (db_path[0] == '\0')
-        db_shell("remove", NULL, 0);
+        db_server("remove", NULL, 0);
     snprintf(command, sizeof(command), "rm -rf %s", db_dir);
     int rc = system(command);
     memcpy(db_dir + strlen(db_dir) - 6, "XXXXXX", 6);
@@ -194,6 +198,103 @@ static inline struct streamid db_position(struct archive *a, enum archive_kind k
     db_ok(a, archive_position(a, kind, device, &position, &known));
     assert_int_equal(known, position.ms != 0 || position.seq != 0);
     return position;
+}
+
+/* --- a program that writes until it is killed -------------------------------------------------------------- */
+
+#define DB_WRITER_ROWS 200 /* samples of a commit: r1 has one at each of 1 ms, 2 ms, …, as events are */
+
+struct db_writer {
+    pid_t pid;
+    int fd; /* each position that was committed */
+};
+
+static inline void db_write_on(uint64_t at, int fd)
+{
+    struct archive *a = db_open(ARCHIVE_WRITE, DB_MS);
+    struct archive_row rows[DB_WRITER_ROWS];
+    for (;; at += DB_WRITER_ROWS) {
+        for (uint64_t i = 0; i < DB_WRITER_ROWS; i++)
+            rows[i] = db_row(at + 1 + i, 0, "\"a\":1,\"b\":2");
+        struct archive_part parts[2] = {db_part(ARCHIVE_SAMPLES, "r1", (struct streamid){at, 0}, rows, DB_WRITER_ROWS),
+                                        db_part(ARCHIVE_EVENTS, "", (struct streamid){at, 0}, rows, DB_WRITER_ROWS)};
+        if (archive_commit(a, parts, 2, 1) != ARCHIVE_COMMITTED)
+            _exit(1);
+        uint64_t committed = at + DB_WRITER_ROWS;
+        if (write(fd, &committed, sizeof(committed)) != sizeof(committed))
+            _exit(2);
+    }
+}
+
+static inline struct db_writer db_start_writer(uint64_t at)
+{
+    int fds[2];
+    struct db_writer w;
+    assert_int_equal(pipe(fds), 0);
+    w.pid = fork();
+    if (w.pid == 0) {
+        close(fds[0]);
+        db_write_on(at, fds[1]);
+    }
+    close(fds[1]);
+    w.fd = fds[0];
+    return w;
+}
+
+/* The next position that it says is committed; `at` when it has ended. */
+static inline uint64_t db_next_acknowledged(const struct db_writer *w, uint64_t at)
+{
+    uint64_t next;
+    return read(w->fd, &next, sizeof(next)) == sizeof(next) ? next : at;
+}
+
+/* The last one, once it has been killed or failed. */
+static inline uint64_t db_end_writer(const struct db_writer *w, uint64_t at)
+{
+    uint64_t next;
+    int status;
+    while ((next = db_next_acknowledged(w, at)) != at)
+        at = next;
+    close(w->fd);
+    assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
+    return at;
+}
+
+struct db_sum {
+    uint64_t last, n;
+    int64_t count;
+};
+
+static inline int db_on_sum_row(void *ctx, const struct archive_row *row)
+{
+    struct db_sum *sum = ctx;
+    sum->last = row->id.ms;
+    sum->n++;
+    return 0;
+}
+
+static inline int db_on_sum_bucket(void *ctx, const struct archive_bucket *bucket)
+{
+    ((struct db_sum *)ctx)->count += bucket->count;
+    return 0;
+}
+
+/* That all of the writer's commits are there as a whole; returns their position. */
+static inline uint64_t db_check_whole(struct archive *a)
+{
+    struct db_sum samples = {0}, events = {0}, hours = {0};
+    db_ok(a, archive_begin_view(a));
+    struct streamid position = db_position(a, ARCHIVE_SAMPLES, "r1");
+    assert_true(db_position(a, ARCHIVE_EVENTS, "").ms == position.ms);
+    db_ok(a, archive_rows(a, ARCHIVE_SAMPLES, "r1", DB_ALL, SIZE_MAX, false, db_on_sum_row, &samples));
+    db_ok(a, archive_rows(a, ARCHIVE_EVENTS, "", DB_ALL, SIZE_MAX, false, db_on_sum_row, &events));
+    db_ok(a, archive_rollup(a, ARCHIVE_MINUTE, "r1", "a", 0, INT64_MAX, db_on_sum_bucket, &samples));
+    db_ok(a, archive_rollup(a, ARCHIVE_HOUR, "r1", "b", 0, INT64_MAX, db_on_sum_bucket, &hours));
+    archive_end_view(a);
+    assert_true(samples.n == position.ms && samples.last == position.ms);
+    assert_true(events.n == position.ms && events.last == position.ms);
+    assert_true(samples.count == (int64_t)position.ms && hours.count == (int64_t)position.ms);
+    return position.ms;
 }
 
 #endif
