@@ -209,24 +209,30 @@ struct db_writer {
     int fd; /* each position that was committed */
 };
 
-static inline void db_write_on(uint64_t at, int fd)
+/* As an archiver does: what a dead one had under way may still be committed, and moves the position. */
+static inline void db_write_on(int fd)
 {
     struct archive *a = db_open(ARCHIVE_WRITE, DB_MS);
     struct archive_row rows[DB_WRITER_ROWS];
-    for (;; at += DB_WRITER_ROWS) {
-        for (uint64_t i = 0; i < DB_WRITER_ROWS; i++)
-            rows[i] = db_row(at + 1 + i, 0, "\"a\":1,\"b\":2");
-        struct archive_part parts[2] = {db_part(ARCHIVE_SAMPLES, "r1", (struct streamid){at, 0}, rows, DB_WRITER_ROWS),
-                                        db_part(ARCHIVE_EVENTS, "", (struct streamid){at, 0}, rows, DB_WRITER_ROWS)};
-        if (archive_commit(a, parts, 2, 1) != ARCHIVE_COMMITTED)
+    struct streamid at;
+    bool known;
+    for (;;) {
+        if (archive_position(a, ARCHIVE_EVENTS, "", &at, &known) != 0)
             _exit(1);
-        uint64_t committed = at + DB_WRITER_ROWS;
-        if (write(fd, &committed, sizeof(committed)) != sizeof(committed))
+        for (uint64_t i = 0; i < DB_WRITER_ROWS; i++)
+            rows[i] = db_row(at.ms + 1 + i, 0, "\"a\":1,\"b\":2");
+        struct archive_part parts[2] = {db_part(ARCHIVE_SAMPLES, "r1", at, rows, DB_WRITER_ROWS),
+                                        db_part(ARCHIVE_EVENTS, "", at, rows, DB_WRITER_ROWS)};
+        enum archive_commit result = archive_commit(a, parts, 2, 1);
+        uint64_t committed = at.ms + DB_WRITER_ROWS;
+        if (result == ARCHIVE_FAILED)
+            _exit(1);
+        if (result == ARCHIVE_COMMITTED && write(fd, &committed, sizeof(committed)) != sizeof(committed))
             _exit(2);
     }
 }
 
-static inline struct db_writer db_start_writer(uint64_t at)
+static inline struct db_writer db_start_writer(void)
 {
     int fds[2];
     struct db_writer w;
@@ -234,14 +240,14 @@ static inline struct db_writer db_start_writer(uint64_t at)
     w.pid = fork();
     if (w.pid == 0) {
         close(fds[0]);
-        db_write_on(at, fds[1]);
+        db_write_on(fds[1]);
     }
     close(fds[1]);
     w.fd = fds[0];
     return w;
 }
 
-/* The next position that it says is committed; `at` when it has ended. */
+/* The next position that it says is committed, after `at`; `at` when it has ended. */
 static inline uint64_t db_next_acknowledged(const struct db_writer *w, uint64_t at)
 {
     uint64_t next;

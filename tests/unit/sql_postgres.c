@@ -52,12 +52,15 @@ static void a_restart_between_two_calls(void **state)
 static void a_killed_server_leaves_whole_commits(void **state)
 {
     struct archive *a = db_make();
-    uint64_t acknowledged = 0;
+    uint64_t acknowledged = 0, before;
     (void)state;
     for (int round = 0; round < 4; round++) {
-        struct db_writer writer = db_start_writer(acknowledged);
-        for (int i = 0; i < 5 + round; i++)
-            acknowledged = db_next_acknowledged(&writer, acknowledged);
+        struct db_writer writer = db_start_writer();
+        for (int i = 0; i < 5 + round; i++) {
+            before = acknowledged;
+            acknowledged = db_next_acknowledged(&writer, before);
+            assert_true(acknowledged > before);
+        }
         usleep((useconds_t)(round * 317));
         db_server("kill", NULL, 0);
         acknowledged = db_end_writer(&writer, acknowledged); /* it ends by itself, of its failure */
