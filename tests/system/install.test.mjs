@@ -31,7 +31,7 @@ describe('make install', () => {
     after(() => stack.close());
 
     it('installs programs that take the installed configuration', () => {
-        for (const program of ['telerelay-wsd', 'telerelay-api', 'telerelay-robot'])
+        for (const program of ['telerelay-wsd', 'telerelay-api', 'telerelay-robot', 'telerelayctl'])
             sh(at('usr/local/bin', program), ['--check-config', '--config', at('etc/telerelay/telerelay.conf')]);
         assert.match(read('etc/telerelay/telerelay.conf'), /^address = unix:\/run\/redis-telerelay\/redis-server\.sock$/m);
     });
