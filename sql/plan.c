@@ -15,6 +15,7 @@ struct plan {
     size_t n, cap;
     struct plan_round {
         size_t from, done; /* where this turn began, and how many streams it has passed */
+        size_t left;       /* of those it has not passed, whose turn it is */
     } rounds[2];
     size_t entry_bytes; /* of one entry in an answer, generously */
 };
@@ -98,11 +99,18 @@ void plan_forget_positions(struct plan *p)
 
 /* --- whose turn it is ------------------------------------------------------------------------------ */
 
+static bool has_turn(const struct plan_stream *s, enum plan_turn turn)
+{
+    return !s->broken && s->behind == (turn == PLAN_BEHIND);
+}
+
 void plan_begin(struct plan *p, enum plan_turn turn)
 {
     struct plan_round *r = &p->rounds[turn];
     r->from = p->n > 0 ? (r->from + r->done) % p->n : 0;
-    r->done = 0;
+    r->done = r->left = 0;
+    for (size_t i = 0; i < p->n; i++)
+        r->left += has_turn(p->all[i], turn);
 }
 
 static size_t least(size_t a, size_t b)
@@ -110,17 +118,28 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A sweep looks at as many streams as it may at once, most of which have little; streams that are behind share the
+ * batch, and each call has as many of them as fill it. */
 size_t plan_next(struct plan *p, enum plan_turn turn, struct plan_room room, struct plan_stream **group, size_t *count)
 {
     struct plan_round *r = &p->rounds[turn];
-    size_t entries = least(room.rows, room.bytes / p->entry_bytes);
-    size_t most = least(PLAN_GROUP, entries > 0 ? entries : 1), n = 0;
-    while (n < most && r->done < p->n) {
+    size_t entries = least(room.rows, room.bytes / p->entry_bytes), n = 0;
+    size_t call = most(1, least(entries, PLAN_ENTRIES)), streams = least(PLAN_GROUP, most(1, r->left));
+    *count = most(1, call / streams);
+    if (turn == PLAN_BEHIND && r->left > 0)
+        *count = most(*count, least(call, entries / r->left));
+    streams = least(streams, call / *count);
+    while (n < streams && r->done < p->n) {
         struct plan_stream *s = p->all[(r->from + r->done++) % p->n];
-        if (!s->broken && s->behind == (turn == PLAN_BEHIND))
+        if (has_turn(s, turn))
             group[n++] = s;
     }
-    *count = n > 0 && entries > n ? entries / n : 1;
+    r->left -= least(n, r->left);
     return n;
 }
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define PLAN_GROUP       256     /* streams per call: Redis serves nobody else meanwhile */
+#define PLAN_ENTRIES     5000    /* entries per call, likewise: some 3 ms */
 #define PLAN_STREAMS_MAX 3000000 /* known at a time */
 
 struct plan_stream {
