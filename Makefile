@@ -68,7 +68,7 @@ ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench
 ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim))
 
 # What deploy/stack and the tests are told (make up PORT=8001 RUN_DIR=/tmp/second).
-export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS RUN_DIR CONFIG
+export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS ARCHIVE RUN_DIR CONFIG
 
 JOBS ?= $(shell nproc)
 comma := ,
@@ -293,6 +293,7 @@ help:
 	@echo 'make run       the whole stack in the foreground: http://localhost:8000/ (Ctrl-C stops it)'
 	@echo 'make up|down   the same in the background'
 	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
+	@echo '                 ARCHIVE=postgresql://… instead of an SQLite file below RUN_DIR'
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
 	@echo 'make faults    the fault tests in their long form, 11 min; FAULTS=dead_man,network,…: only these'
 	@echo 'make sim       the simulation in its long form; SEED=1 SIM_COMMANDS=1000000'
