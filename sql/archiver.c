@@ -135,7 +135,8 @@ static enum archiver_step hold_lease(struct archiver *a)
         return archiver_redis_away(a);
     if (lease == FEED_MINE || (lease == FEED_UNKNOWN && a->working)) {
         if (!a->working) {
-            log_info("working", log_str("instance", a->report.instance));
+            if (!a->database_trouble.on)
+                log_info("working", log_str("instance", a->report.instance));
             a->positioned = false;
         }
         a->working = true;
