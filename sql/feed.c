@@ -116,8 +116,9 @@ int feed_lease(struct archiver_redis *r, const char *token, int lease_ms, enum f
         return 0;
     }
     *lease = FEED_UNKNOWN;
-    /* Anything but a refusal to write (a full disk) is trouble: loading, no permission, no scripts. */
-    return strstr(archiver_redis_at(r, node), "MISCONF") ? 0 : archiver_redis_check(r, 0);
+    /* Anything but a refusal to write (a full disk, no replica) is trouble: loading, no permission, no scripts. */
+    const char *error = archiver_redis_at(r, node);
+    return strstr(error, "MISCONF") || strstr(error, "NOREPLICAS") ? 0 : archiver_redis_check(r, 0);
 }
 
 int feed_leave(struct archiver_redis *r, const char *token, bool report)

@@ -267,6 +267,26 @@ for (const database of Object.keys(databases)) {
             }
         });
 
+        it('goes on archiving while Redis refuses to write at all', async () => {
+            await rig.known('r1');
+            const archiver = await rig.working({ ...forEver, 'hot-samples': 1000 });
+            await rig.sees(({ database: at }) => at === 'up');
+            archiver.signal('SIGSTOP');
+            await rig.samples('r1', 1, 3000);
+            await rig.call('CONFIG', 'SET', 'min-replicas-to-write', '1');
+            try {
+                archiver.signal('SIGCONT');
+                await rig.archives('r1', 3000);
+                await until(() => /event=trim_refused reason="Redis: NOREPLICAS/.test(archiver.log()), 3000, 'it says so');
+                assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 3000);
+            } finally {
+                await rig.call('CONFIG', 'SET', 'min-replicas-to-write', '0');
+            }
+            await rig.samples('r1', 3001, 3001);
+            await until(async () => await rig.call('XLEN', 'tr:tel:r1') < 1200, 5000, 'trimmed');
+            assert.deepEqual(await rig.archived('r1'), ids(1, 3001));
+        });
+
         it('leaves a key alone that is no stream', async () => {
             await rig.known('r1', 'r2');
             await rig.call('SET', 'tr:tel:r1', 'what?');
