@@ -110,9 +110,8 @@ for (const database of Object.keys(databases)) {
                 await rig.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'");
             await adding;
             const second = rig.archiver(forEver);
-            if (database === 'SQLite') // likewise: nobody writes before it wakes up
-                await until(() => /event=(working|database_away)/.test(second.log()), 5000, 'the second one works');
-            else await rig.archives('r1', 6000);
+            await until(() => /event=working/.test(second.log()), 5000, 'the second one works');
+            if (database !== 'SQLite') await rig.archives('r1', 6000); // there it may hold a lock, too, and nobody writes before it wakes up
             first.signal('SIGCONT');
             await rig.archives('r1', 6000);
             await until(() => /event=lease_lost|event=standing_by/.test(first.log()), 5000, 'the first one notices');
