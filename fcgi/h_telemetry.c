@@ -2,8 +2,6 @@
 #include "fcgi/csv.h"
 #include "fcgi/page.h"
 
-#include "common/rkey.h"
-
 /* Notes in *reserved whether any sample cannot stand in an answer as it is: hardly ever, and worth knowing
  * before each one is looked at again. */
 static bool is_sample(void *reserved, const char *text, size_t len)
@@ -58,7 +56,7 @@ static void answer_csv(struct reply *reply, const struct page *page)
 void h_telemetry_get(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
     static const struct page_source source = {
-        .walk = CURSOR_TELEMETRY, .path = "/api/telemetry", .prefix = RKEY_STREAM_PREFIX, .accept = is_sample};
+        .walk = CURSOR_TELEMETRY, .path = "/api/telemetry", .kind = ARCHIVE_SAMPLES, .accept = is_sample};
     struct page page;
     bool reserved = false;
     (void)segment;

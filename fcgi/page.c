@@ -22,7 +22,7 @@ static int fetch(struct context *ctx, const struct page_source *source, void *ar
         ranges[i] = history_range(h, names[i]);
     }
     struct fetch f = {
-        .prefix = source->prefix,
+        .kind = source->kind,
         .names = names,
         .ranges = ranges,
         .n = n,

@@ -13,8 +13,8 @@
 
 struct page_source {
     enum cursor_walk walk;
-    const char *path;                                        /* of the Link header */
-    const char *prefix;                                      /* of the streams' keys */
+    const char *path; /* of the Link header */
+    enum archive_kind kind;
     bool (*accept)(void *arg, const char *text, size_t len); /* which entries count */
     size_t budget;                                           /* as in fetch.h */
 };
