@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GET (1u << REQUEST_GET)
 
@@ -52,6 +53,8 @@ int handler_init(struct context *ctx, const struct conf *conf, struct stats *sta
     ctx->stats = stats;
     ctx->store = store_create(&conf->redis, conf->api.redis_ms);
     ctx->series = series_create();
+    ctx->keep_samples_d = conf->archive.keep_samples_d;
+    ctx->request_s = conf->api.request_s;
     arena_init(&ctx->texts, TEXTS_MAX);
     if (conf->archive.database[0])
         ctx->archive = archive_create(conf->archive.database, ARCHIVE_READ, conf->api.archive_ms);
@@ -96,6 +99,16 @@ void handler_forget(struct context *ctx)
 {
     store_release(ctx->store);
     arena_reset(&ctx->texts, TEXTS_KEEP);
+}
+
+int handler_part(struct context *ctx)
+{
+    if (clock_mono_ms() > ctx->ends_ms) {
+        log_warn("request_too_long", log_int("limit_s", HANDLER_LONG_S));
+        return -1;
+    }
+    alarm((unsigned)ctx->request_s);
+    return 0;
 }
 
 void handler_away(struct context *ctx, struct reply *reply)
@@ -159,6 +172,7 @@ void handler_serve(struct context *ctx, const struct request *req, struct reply 
 {
     int64_t begun_ns = clock_mono_ns();
     ctx->archive_asked = HANDLER_ARCHIVE_UNASKED;
+    ctx->ends_ms = begun_ns / 1000000 + (int64_t)HANDLER_LONG_S * 1000;
     unsigned route = dispatch(ctx, req, reply);
     reply_end(reply);
     handler_forget(ctx);

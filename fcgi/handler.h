@@ -15,6 +15,7 @@
 #include "sql/archive.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define HANDLER_DEVICES_MAX 10000 /* devices looked at by one request */
 
@@ -33,6 +34,9 @@ struct context {
     bool redis_down;                    /* the last call failed: said once, not per request */
     bool archive_down;                  /* likewise */
     enum handler_archive archive_asked; /* set by whoever calls the archive */
+    int keep_samples_d;                 /* days; 0: for ever */
+    int request_s;                      /* for one request, or the next part of a long answer */
+    int64_t ends_ms;                    /* monotonic: when a long answer has taken too long */
 };
 
 /* 0, or -1 without memory. Nothing is open yet. */
@@ -47,6 +51,11 @@ int handler_only(const struct request *req, const char *const *known, struct rep
 
 /* Everything that the store and ctx->texts hold for this request is void. */
 void handler_forget(struct context *ctx);
+
+/* The request's next part, which may again take request_s; -1 when all of it has taken HANDLER_LONG_S. */
+#define HANDLER_LONG_S   900
+#define HANDLER_TOO_LONG "this takes too long; ask for a part of it"
+int handler_part(struct context *ctx);
 
 /* 503: the last call of the archive (archive_asked) or of the store failed. */
 void handler_away(struct context *ctx, struct reply *reply);
