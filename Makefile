@@ -64,8 +64,8 @@ REPLAYS  := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(FUZZ_SRC))
 component = $(firstword $(subst _, ,$(notdir $1)))
 
-ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim,$(call src,$d))
-ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim))
+ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/archive tests/sim,$(call src,$d))
+ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/archive tests/sim))
 
 # What deploy/stack and the tests are told (make up PORT=8001 RUN_DIR=/tmp/second).
 export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS ARCHIVE RUN_DIR CONFIG
@@ -74,7 +74,7 @@ JOBS ?= $(shell nproc)
 comma := ,
 
 .PHONY: all
-all: $(BINS) $(BIN)/telerelay-bench
+all: $(BINS) $(BIN)/telerelay-bench $(BIN)/telerelay-fill
 
 # --- building ---------------------------------------------------------------------------------
 
@@ -120,6 +120,12 @@ $(BIN)/telerelay-bench: $(call obj,tests/bench/main.c) $(BUILD)/lib/libbench.a $
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
+
+# Fills an archive for tests.
+$(BIN)/telerelay-fill: $(call obj,tests/archive/fill.c) $(archives_deploy) $(BUILD)/lib/libcommon.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_sql)
 
 # The simulation: its own seams first, so that of the archives only what it does not replace is taken.
 SIM_LIBS := $(foreach l,wsd robot common,$(BUILD)/lib/lib$l.a)
