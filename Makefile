@@ -64,17 +64,17 @@ REPLAYS  := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(FUZZ_SRC))
 component = $(firstword $(subst _, ,$(notdir $1)))
 
-ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim,$(call src,$d))
-ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/sim))
+ALL_C := $(foreach d,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/archive tests/sim,$(call src,$d))
+ALL_H := $(wildcard $(addsuffix /*.h,common $(PROGRAMS) deploy tests/unit tests/fuzz tests/bench tests/archive tests/sim))
 
 # What deploy/stack and the tests are told (make up PORT=8001 RUN_DIR=/tmp/second).
-export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS RUN_DIR CONFIG
+export PORT TLS_PORT RELAYS ROBOTS AUTH CONTROL LIMITS ARCHIVE RUN_DIR CONFIG
 
 JOBS ?= $(shell nproc)
 comma := ,
 
 .PHONY: all
-all: $(BINS) $(BIN)/telerelay-bench
+all: $(BINS) $(BIN)/telerelay-bench $(BIN)/telerelay-fill
 
 # --- building ---------------------------------------------------------------------------------
 
@@ -120,6 +120,12 @@ $(BIN)/telerelay-bench: $(call obj,tests/bench/main.c) $(BUILD)/lib/libbench.a $
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_bench)
+
+# Fills an archive for tests.
+$(BIN)/telerelay-fill: $(call obj,tests/archive/fill.c) $(archives_deploy) $(BUILD)/lib/libcommon.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(libs_sql)
 
 # The simulation: its own seams first, so that of the archives only what it does not replace is taken.
 SIM_LIBS := $(foreach l,wsd robot common,$(BUILD)/lib/lib$l.a)
@@ -293,6 +299,7 @@ help:
 	@echo 'make run       the whole stack in the foreground: http://localhost:8000/ (Ctrl-C stops it)'
 	@echo 'make up|down   the same in the background'
 	@echo '                 PORT=8000 TLS_PORT=8443 RELAYS=2 ROBOTS=1 AUTH=open CONTROL=shared LIMITS=on RUN_DIR=./run'
+	@echo '                 ARCHIVE=postgresql://… instead of an SQLite file below RUN_DIR'
 	@echo 'make test      every test; T=PATTERN: only the suites whose name matches'
 	@echo 'make faults    the fault tests in their long form, 11 min; FAULTS=dead_man,network,…: only these'
 	@echo 'make sim       the simulation in its long form; SEED=1 SIM_COMMANDS=1000000'

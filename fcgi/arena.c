@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BLOCK_SIZE ((size_t)256 * 1024)
 
@@ -38,17 +39,29 @@ void arena_reset(struct arena *a, size_t keep)
         arena_finish(a);
         return;
     }
-    for (struct arena_block *b = a->first; b; b = b->next)
-        b->len = 0;
-    a->current = a->first;
+    a->current = NULL;
+}
+
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){.block = a->current, .len = a->current ? a->current->len : 0};
+}
+
+void arena_rewind(struct arena *a, struct arena_mark mark)
+{
+    a->current = mark.block;
+    if (mark.block)
+        mark.block->len = mark.len;
 }
 
 /* A block with room for `size`: the next unused one, or a new one linked behind the current. */
 static struct arena_block *more(struct arena *a, size_t size)
 {
     struct arena_block *b = a->current ? a->current->next : a->first;
-    if (b && b->cap >= size)
+    if (b && b->cap >= size) {
+        b->len = 0;
         return b;
+    }
     size_t cap = size > BLOCK_SIZE ? size : BLOCK_SIZE;
     if (cap > a->max - a->total)
         return NULL;
@@ -79,4 +92,15 @@ void *arena_alloc(struct arena *a, size_t size, size_t align)
     }
     b->len = at + size;
     return (char *)b->data + at;
+}
+
+char *arena_copy(struct arena *a, const char *text, size_t len)
+{
+    char *copy = arena_alloc(a, len + 1, 1);
+    if (!copy)
+        return NULL;
+    if (len > 0)
+        memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
 }

@@ -50,21 +50,40 @@ static size_t find(const struct csv *csv, const char *name, size_t len, bool *fo
     return low;
 }
 
+static int add(struct csv *csv, const char *name, size_t len)
+{
+    bool found;
+    size_t i = find(csv, name, len, &found);
+    if (found || sample_reserved(name, len))
+        return 0;
+    if (csv->n == CSV_COLUMNS_MAX)
+        return -1;
+    memmove(&csv->columns[i + 1], &csv->columns[i], (csv->n - i) * sizeof(csv->columns[0]));
+    csv->columns[i] = (struct csv_column){name, len};
+    csv->n++;
+    return 0;
+}
+
 int csv_widen(struct csv *csv, const struct series_sample *sample)
 {
     struct sample_metric m;
     for (size_t at = 0; sample_next(sample->text, sample->len, &at, &m) > 0;) {
-        bool found;
-        size_t i = find(csv, m.name, m.name_len, &found);
-        if (found || sample_reserved(m.name, m.name_len))
-            continue;
-        if (csv->n == CSV_COLUMNS_MAX)
+        if (add(csv, m.name, m.name_len) < 0)
             return -1;
-        memmove(&csv->columns[i + 1], &csv->columns[i], (csv->n - i) * sizeof(csv->columns[0]));
-        csv->columns[i] = (struct csv_column){m.name, m.name_len};
-        csv->n++;
     }
     return 0;
+}
+
+int csv_add(struct csv *csv, const char *name)
+{
+    return add(csv, name, strlen(name));
+}
+
+bool csv_has(const struct csv *csv, const char *name, size_t len)
+{
+    bool found;
+    find(csv, name, len, &found);
+    return found;
 }
 
 void csv_header(const struct csv *csv, struct buf *out)

@@ -11,7 +11,10 @@
 
 #include "common/msg.h"
 
+#include <stdbool.h>
+
 #define CSV_COLUMNS_MAX 256 /* metrics of one answer */
+#define CSV_TOO_MANY    "these samples have too many different metrics for one table; choose with fields"
 
 struct csv_column {
     const char *name; /* the caller's or a sample's, not NUL-terminated */
@@ -29,6 +32,11 @@ void csv_begin(struct csv *csv, const char (*fields)[MSG_METRIC_NAME_MAX + 1], s
 
 /* Adds columns for a sample's further metrics; -1 when there would be too many. */
 int csv_widen(struct csv *csv, const struct series_sample *sample);
+
+/* The same for one metric, whose name has to outlive the table. */
+int csv_add(struct csv *csv, const char *name);
+
+bool csv_has(const struct csv *csv, const char *name, size_t len);
 
 void csv_header(const struct csv *csv, struct buf *out);
 void csv_row(const struct csv *csv, struct buf *out, struct item_clock *clock, const char *device_id,

@@ -218,3 +218,20 @@ int fleet_metrics(struct store *s, const char *const *relays, size_t n, struct f
     }
     return store_run(s) < 0 ? -1 : read_texts(s, n, out);
 }
+
+int fleet_archive(struct store *s, struct fleet_archive *out)
+{
+    STORE_QUEUE(s, "HMGET", RKEY_ARCHIVE, "database", "reason", "lag_ms", "near_loss");
+    if (store_run(s) < 0 || store_check(s, 0) < 0)
+        return -1;
+    const struct store_node *v = store_node(s, 1);
+    *out = (struct fleet_archive){.working = false};
+    if (store_node(s, 0)->kind != STORE_ARRAY || store_node(s, 0)->n != 4 || !store_is_text(&v[0]))
+        return 0;
+    *out = (struct fleet_archive){.working = true,
+                                  .up = strcmp(v[0].u.text, "up") == 0,
+                                  .reason = text_of(&v[1]),
+                                  .lag_ms = whole(&v[2]),
+                                  .near_loss = whole(&v[3])};
+    return 0;
+}

@@ -55,7 +55,18 @@ int fleet_controls(struct store *s, const struct fleet_scored *devices, size_t n
 /* Each device's name. */
 int fleet_names(struct store *s, const struct fleet_scored *devices, size_t n, struct fleet_text *names);
 
-/* Each relay's metrics, by the relay's name. */
+/* Each relay's metrics, by the relay's name, or FLEET_ARCHIVER's. */
+#define FLEET_ARCHIVER "archiver"
 int fleet_metrics(struct store *s, const char *const *relays, size_t n, struct fleet_text *texts);
+
+/* How archiving goes, as the archiver that works says. */
+struct fleet_archive {
+    bool working;             /* one does; else the rest is void */
+    bool up;                  /* it reaches the database … */
+    struct fleet_text reason; /* … or why not */
+    int64_t lag_ms;           /* age of the oldest sample that waits; 0: none does */
+    int64_t near_loss;        /* streams that are about to lose what waits */
+};
+int fleet_archive(struct store *s, struct fleet_archive *out);
 
 #endif

@@ -5,8 +5,6 @@
 #include "fcgi/handler.h"
 #include "fcgi/history.h"
 
-#include "common/rkey.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +31,7 @@ static int read_page(struct context *ctx, const char *const *devices, size_t n, 
         return -1;
     for (size_t i = 0; i < n; i++)
         ranges[i] = (struct streamid_range){.lo = {0, 0}, .hi = {UINT64_MAX, UINT64_MAX}};
-    struct fetch f = {.prefix = RKEY_STREAM_PREFIX,
+    struct fetch f = {.kind = ARCHIVE_SAMPLES,
                       .names = devices,
                       .ranges = ranges,
                       .n = n,

@@ -1,5 +1,6 @@
 /* Commands with what became of each: two streams per device, joined by the commands' numbers. */
 #include "fcgi/audit.h"
+#include "fcgi/fetch.h"
 #include "fcgi/page.h"
 
 #include "common/rkey.h"
@@ -23,8 +24,10 @@ struct place {
 
 struct join {
     const struct page *page;
-    struct place *places;                /* by lane and number */
-    uint32_t lanes[HISTORY_DEVICES_MAX]; /* of the ranges that are read */
+    struct place *places; /* by lane and number */
+    uint32_t lane;        /* that is read */
+    struct context *ctx;
+    bool no_memory;
     struct audit_stage *stages;
     size_t n_stages, cap;
 };
@@ -66,51 +69,45 @@ static int add_stage(struct join *j, const struct audit_stage *stage)
     return 0;
 }
 
-static int on_outcome(void *ctx, size_t index, struct streamid id, const char *text, size_t len)
+static int on_outcome(void *arg, struct streamid id, const char *text, size_t len)
 {
-    struct join *j = ctx;
+    struct join *j = arg;
     struct audit_command c;
-    if (!text || !audit_outcome_read(text, len, &c))
+    if (!audit_outcome_read(text, len, &c))
         return 0;
-    struct place key = {.seq = c.seq, .lane = j->lanes[index]};
+    struct place key = {.seq = c.seq, .lane = j->lane};
     const struct place *place = bsearch(&key, j->places, j->page->n, sizeof(key), compare_places);
     if (!place)
         return 0;
-    return add_stage(j, &(struct audit_stage){.item = place->item, .id = id, .text = text, .len = len});
+    const char *copy = arena_copy(&j->ctx->texts, text, len);
+    j->no_memory =
+        !copy || add_stage(j, &(struct audit_stage){.item = place->item, .id = id, .text = copy, .len = len});
+    return j->no_memory;
 }
 
-/* What to read of each device that has commands in the page; returns how many. */
-static size_t plan(struct join *j, struct store_range *ranges)
+/* Which outcomes of the lane's device to read, and how many: 0 when none of its commands is in the page. */
+static size_t plan(const struct page *page, uint32_t lane, struct streamid_range *range)
 {
-    const struct page *page = j->page;
     size_t n = 0;
-    for (uint32_t lane = 0; lane < page->h.n_devices; lane++) {
-        struct store_range r = {.prefix = RKEY_OUTCOMES_PREFIX, .name = page->h.devices[lane], .count = FURTHER};
-        for (size_t i = 0; i < page->n; i++) {
-            uint64_t ms = page->entries[i].id.ms;
-            if (page->entries[i].lane != lane)
-                continue;
-            if (r.count == FURTHER || ms < r.range.lo.ms)
-                r.range.lo.ms = ms;
-            if (r.count == FURTHER || ms > r.range.hi.ms)
-                r.range.hi.ms = ms;
-            r.count += PER_COMMAND;
-        }
-        if (r.count == FURTHER)
+    *range = (struct streamid_range){.hi = {.seq = UINT64_MAX}};
+    for (size_t i = 0; i < page->n; i++) {
+        uint64_t ms = page->entries[i].id.ms;
+        if (page->entries[i].lane != lane)
             continue;
-        r.range.lo.ms -= r.range.lo.ms < LATE_MS ? r.range.lo.ms : LATE_MS;
-        r.range.hi.ms = r.range.hi.ms < UINT64_MAX - LATE_MS ? r.range.hi.ms + LATE_MS : UINT64_MAX;
-        r.range.hi.seq = UINT64_MAX;
-        j->lanes[n] = lane;
-        ranges[n++] = r;
+        if (n == 0 || ms < range->lo.ms)
+            range->lo.ms = ms;
+        if (n == 0 || ms > range->hi.ms)
+            range->hi.ms = ms;
+        n++;
     }
-    return n;
+    range->lo.ms -= range->lo.ms < LATE_MS ? range->lo.ms : LATE_MS;
+    range->hi.ms = range->hi.ms < UINT64_MAX - LATE_MS ? range->hi.ms + LATE_MS : UINT64_MAX;
+    return n ? FURTHER + n * PER_COMMAND : 0;
 }
 
-/* Finds the outcomes of all commands in the page. 0, or -1 when the store failed. */
+/* Finds the outcomes of all commands in the page. 0, or -1 when a source failed. */
 static int read_outcomes(struct context *ctx, struct join *j)
 {
-    struct store_range ranges[HISTORY_DEVICES_MAX];
     const struct page *page = j->page;
     j->places = malloc((page->n + 1) * sizeof(*j->places));
     if (!j->places)
@@ -121,8 +118,13 @@ static int read_outcomes(struct context *ctx, struct join *j)
         j->places[i] = (struct place){.seq = c.seq, .lane = page->entries[i].lane, .item = (uint32_t)i};
     }
     qsort(j->places, page->n, sizeof(*j->places), compare_places);
-    if (store_ranges(ctx->store, ranges, plan(j, ranges), false, on_outcome, j) < 0)
-        return -1;
+    for (j->lane = 0; j->lane < page->h.n_devices; j->lane++) {
+        struct streamid_range range;
+        size_t most = plan(page, j->lane, &range);
+        if (most > 0 && (fetch_walk(ctx, ARCHIVE_OUTCOMES, page->h.devices[j->lane], range, most, on_outcome, j) < 0 ||
+                         j->no_memory))
+            return -1;
+    }
     if (j->n_stages > 1)
         qsort(j->stages, j->n_stages, sizeof(*j->stages), compare_stages);
     return 0;
@@ -143,9 +145,9 @@ static void put_item(struct buf *out, struct item_clock *clock, const struct pag
 void h_commands_get(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
     static const struct page_source source = {
-        .walk = CURSOR_COMMANDS, .path = "/api/commands", .prefix = RKEY_COMMANDS_PREFIX, .accept = is_command};
+        .walk = CURSOR_COMMANDS, .path = "/api/commands", .kind = ARCHIVE_COMMANDS, .accept = is_command};
     struct page page;
-    struct join j = {.page = &page};
+    struct join j = {.page = &page, .ctx = ctx};
     (void)segment;
     if (page_read(ctx, req, &source, NULL, &page, reply) < 0)
         return;

@@ -1,8 +1,6 @@
 #include "fcgi/audit.h"
 #include "fcgi/page.h"
 
-#include "common/rkey.h"
-
 #include <string.h>
 
 #define BUDGET 20000 /* events looked at for one page of those that are asked for */
@@ -33,7 +31,7 @@ static void put_item(struct buf *out, struct item_clock *clock, const struct pag
 void h_events_get(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
     static const struct page_source source = {
-        .walk = CURSOR_EVENTS, .path = "/api/events", .prefix = RKEY_EVENTS, .accept = accept, .budget = BUDGET};
+        .walk = CURSOR_EVENTS, .path = "/api/events", .kind = ARCHIVE_EVENTS, .accept = accept, .budget = BUDGET};
     struct page page;
     (void)segment;
     if (page_read(ctx, req, &source, &page, &page, reply) == 0)

@@ -24,12 +24,12 @@ static size_t live_relays(const struct fleet *fleet, char (*names)[ONLINE_NAME_M
     return n;
 }
 
-/* The relays' own metrics; -1 when the store failed. */
+/* The relays' own metrics and the archiver's; -1 when the store failed. */
 static int put_relays(struct context *ctx, struct buf *out)
 {
     static char names[RELAYS_MAX][ONLINE_NAME_MAX + 1];
-    const char *pointers[RELAYS_MAX];
-    struct fleet_text texts[RELAYS_MAX];
+    const char *pointers[RELAYS_MAX + 1];
+    struct fleet_text texts[RELAYS_MAX + 1];
     struct promjoin_text joined[RELAYS_MAX];
     struct fleet fleet;
     if (fleet_relays(ctx->store, &fleet) < 0)
@@ -37,13 +37,16 @@ static int put_relays(struct context *ctx, struct buf *out)
     size_t n = live_relays(&fleet, names), have = 0;
     for (size_t i = 0; i < n; i++)
         pointers[i] = names[i];
-    if (fleet_metrics(ctx->store, pointers, n, texts) < 0)
+    pointers[n] = FLEET_ARCHIVER;
+    if (fleet_metrics(ctx->store, pointers, n + 1, texts) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
         if (texts[i].text)
             joined[have++] = (struct promjoin_text){.relay = names[i], .text = texts[i].text, .len = texts[i].len};
     }
     promjoin_write(out, joined, have);
+    if (texts[n].text)
+        buf_add(out, texts[n].text, texts[n].len);
     buf_printf(out,
                "# HELP telerelay_api_relays Relays whose lease is valid.\n"
                "# TYPE telerelay_api_relays gauge\ntelerelay_api_relays %zu\n",

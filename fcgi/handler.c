@@ -5,8 +5,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GET (1u << REQUEST_GET)
+
+#define TEXTS_MAX  ((size_t)64 * 1024 * 1024) /* bytes per request, … */
+#define TEXTS_KEEP ((size_t)1024 * 1024)      /* … and between them */
 
 static const struct router_route routes[] = {
     {"telemetry", GET, "/api/telemetry", h_telemetry_get},
@@ -49,7 +53,12 @@ int handler_init(struct context *ctx, const struct conf *conf, struct stats *sta
     ctx->stats = stats;
     ctx->store = store_create(&conf->redis, conf->api.redis_ms);
     ctx->series = series_create();
-    if (ctx->store && ctx->series)
+    ctx->keep_samples_d = conf->archive.keep_samples_d;
+    ctx->request_s = conf->api.request_s;
+    arena_init(&ctx->texts, TEXTS_MAX);
+    if (conf->archive.database[0])
+        ctx->archive = archive_create(conf->archive.database, ARCHIVE_READ, conf->api.archive_ms);
+    if (ctx->store && ctx->series && (ctx->archive || !conf->archive.database[0]))
         return 0;
     handler_finish(ctx);
     return -1;
@@ -59,6 +68,8 @@ void handler_finish(struct context *ctx)
 {
     store_destroy(ctx->store);
     series_destroy(ctx->series);
+    archive_destroy(ctx->archive);
+    arena_finish(&ctx->texts);
     free(ctx->page);
     memset(ctx, 0, sizeof(*ctx));
 }
@@ -84,12 +95,32 @@ int handler_only(const struct request *req, const char *const *known, struct rep
     return -1;
 }
 
+void handler_forget(struct context *ctx)
+{
+    store_release(ctx->store);
+    arena_reset(&ctx->texts, TEXTS_KEEP);
+}
+
+int handler_part(struct context *ctx)
+{
+    if (clock_mono_ms() > ctx->ends_ms) {
+        log_warn("request_too_long", log_int("limit_s", HANDLER_LONG_S));
+        return -1;
+    }
+    alarm((unsigned)ctx->request_s);
+    return 0;
+}
+
 void handler_away(struct context *ctx, struct reply *reply)
 {
-    if (!ctx->redis_down)
-        log_warn("redis_away", log_str("reason", store_reason(ctx->store)));
-    ctx->redis_down = true;
-    reply_problem(reply, 503, "the data store does not answer; try again shortly");
+    if (ctx->archive_asked == HANDLER_ARCHIVE_FAILED) {
+        reply_problem(reply, 503, "the archive, which has the older part of this, does not answer; try again shortly");
+    } else {
+        if (!ctx->redis_down)
+            log_warn("redis_away", log_str("reason", store_reason(ctx->store)));
+        ctx->redis_down = true;
+        reply_problem(reply, 503, "the data store does not answer; try again shortly");
+    }
     reply_header(reply, "Retry-After", "1");
 }
 
@@ -98,6 +129,19 @@ void handler_back(struct context *ctx)
     if (ctx->redis_down)
         log_info("redis_back");
     ctx->redis_down = false;
+}
+
+/* Says once that the archive is away, and that it is back. */
+static void note_archive(struct context *ctx)
+{
+    bool down = ctx->archive_asked == HANDLER_ARCHIVE_FAILED;
+    if (ctx->archive_asked == HANDLER_ARCHIVE_UNASKED || down == ctx->archive_down)
+        return;
+    ctx->archive_down = down;
+    if (down)
+        log_warn("archive_away", log_str("reason", archive_reason(ctx->archive)));
+    else
+        log_info("archive_back");
 }
 
 static unsigned dispatch(struct context *ctx, const struct request *req, struct reply *reply)
@@ -127,9 +171,12 @@ static unsigned dispatch(struct context *ctx, const struct request *req, struct 
 void handler_serve(struct context *ctx, const struct request *req, struct reply *reply)
 {
     int64_t begun_ns = clock_mono_ns();
+    ctx->archive_asked = HANDLER_ARCHIVE_UNASKED;
+    ctx->ends_ms = begun_ns / 1000000 + (int64_t)HANDLER_LONG_S * 1000;
     unsigned route = dispatch(ctx, req, reply);
     reply_end(reply);
-    store_release(ctx->store);
+    handler_forget(ctx);
+    note_archive(ctx);
     int64_t took_ns = clock_mono_ns() - begun_ns;
     stats_count(ctx->stats, route, reply->status, took_ns);
     if (log_enabled(LOG_DEBUG))

@@ -4,6 +4,7 @@
 #ifndef TELERELAY_FCGI_HANDLER_H
 #define TELERELAY_FCGI_HANDLER_H
 
+#include "fcgi/arena.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/router.h"
@@ -11,18 +12,31 @@
 #include "fcgi/stats.h"
 #include "fcgi/store.h"
 
+#include "sql/archive.h"
+
 #include <stdbool.h>
+#include <stdint.h>
 
 #define HANDLER_DEVICES_MAX 10000 /* devices looked at by one request */
+
+/* Whether this request needed the archive, and what came of it the last time. */
+enum handler_archive { HANDLER_ARCHIVE_UNASKED, HANDLER_ARCHIVE_ANSWERED, HANDLER_ARCHIVE_FAILED };
 
 /* One worker's. */
 struct context {
     struct store *store;        /* owned */
+    struct archive *archive;    /* owned; NULL when none is configured */
+    struct arena texts;         /* owned; what the archive said, and whatever else lives as long as a request */
     struct series *series;      /* owned */
     struct series_sample *page; /* owned; the samples of one answer */
     size_t page_cap;
-    struct stats *stats; /* shared with the other workers */
-    bool redis_down;     /* the last call failed: said once, not per request */
+    struct stats *stats;                /* shared with the other workers */
+    bool redis_down;                    /* the last call failed: said once, not per request */
+    bool archive_down;                  /* likewise */
+    enum handler_archive archive_asked; /* set by whoever calls the archive */
+    int keep_samples_d;                 /* days; 0: for ever */
+    int request_s;                      /* for one request, or the next part of a long answer */
+    int64_t ends_ms;                    /* monotonic: when a long answer has taken too long */
 };
 
 /* 0, or -1 without memory. Nothing is open yet. */
@@ -35,7 +49,15 @@ void handler_serve(struct context *ctx, const struct request *req, struct reply 
 /* Checks that no parameter but those in the NULL-terminated list was sent; else a 400 and -1. */
 int handler_only(const struct request *req, const char *const *known, struct reply *reply);
 
-/* 503: the store's last call failed. */
+/* Everything that the store and ctx->texts hold for this request is void. */
+void handler_forget(struct context *ctx);
+
+/* The request's next part, which may again take request_s; -1 when all of it has taken HANDLER_LONG_S. */
+#define HANDLER_LONG_S   900
+#define HANDLER_TOO_LONG "this takes too long; ask for a part of it"
+int handler_part(struct context *ctx);
+
+/* 503: the last call of the archive (archive_asked) or of the store failed. */
 void handler_away(struct context *ctx, struct reply *reply);
 
 /* The store's last call succeeded. */

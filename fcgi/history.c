@@ -117,6 +117,7 @@ static int parse_limit(struct history *h, const struct query *q, struct fault *f
     const struct query_param *p;
     char quoted[FAULT_QUOTE_MAX];
     h->limit = HISTORY_LIMIT;
+    h->has_limit = false;
     if (query_single(q, "limit", &p, fault) < 0)
         return -1;
     if (!p)
@@ -131,24 +132,23 @@ static int parse_limit(struct history *h, const struct query *q, struct fault *f
         return fault_set(fault, "limit must be a whole number from 1 to %d, not %s", HISTORY_LIMIT_MAX,
                          fault_quote(quoted, p->value, p->len));
     h->limit = value;
+    h->has_limit = true;
     return 0;
 }
 
-/* One of two words; the first is the default. */
-static int parse_choice(const struct query *q, const char *name, const char *first, const char *second, bool *is_second,
-                        struct fault *fault)
+/* One of n words; the first is the default. `allowed` lists them for people. */
+static int parse_choice(const struct query *q, const char *name, const char *const *words, size_t n,
+                        const char *allowed, size_t *chosen, struct fault *fault)
 {
     const struct query_param *p;
     char quoted[FAULT_QUOTE_MAX];
-    *is_second = false;
+    *chosen = 0;
     if (query_single(q, name, &p, fault) < 0)
         return -1;
-    if (!p || strcmp(p->value, first) == 0)
-        return 0;
-    if (strcmp(p->value, second) != 0)
-        return fault_set(fault, "%s must be %s or %s, not %s", name, first, second,
-                         fault_quote(quoted, p->value, p->len));
-    *is_second = true;
+    while (p && *chosen < n && strcmp(p->value, words[*chosen]) != 0)
+        ++*chosen;
+    if (*chosen == n)
+        return fault_set(fault, "%s must be %s, not %s", name, allowed, fault_quote(quoted, p->value, p->len));
     return 0;
 }
 
@@ -215,6 +215,7 @@ static int parse_bounds(struct history *h, const struct query *q, int64_t now_ms
     if (parse_time(q, "from", now_ms, &h->has_from, &h->from_ms, &from_relative, fault) < 0 ||
         parse_time(q, "to", now_ms, &h->has_to, &h->to_ms, &to_relative, fault) < 0)
         return -1;
+    h->moves = from_relative || to_relative;
     /* "The last 15 minutes" of a walk are those before its start, on every page. */
     if (h->has_cursor && from_relative && h->cursor.has_from)
         h->from_ms = h->cursor.from_ms;
@@ -253,12 +254,15 @@ static int parse_devices(struct history *h, const struct query *q, struct fault 
 
 static int parse_form(struct history *h, const struct query *q, struct fault *fault)
 {
-    bool ascending, csv;
-    if (parse_choice(q, "order", "desc", "asc", &ascending, fault) < 0 ||
-        parse_choice(q, "format", "json", "csv", &csv, fault) < 0)
+    static const char *const orders[] = {"desc", "asc"};
+    static const char *const formats[HISTORY_FORMATS] = {
+        [HISTORY_JSON] = "json", [HISTORY_COLUMNS] = "columns", [HISTORY_CSV] = "csv", [HISTORY_NDJSON] = "ndjson"};
+    size_t order, format;
+    if (parse_choice(q, "order", orders, 2, "desc or asc", &order, fault) < 0 ||
+        parse_choice(q, "format", formats, HISTORY_FORMATS, "json, columns, csv or ndjson", &format, fault) < 0)
         return -1;
-    h->descending = !ascending;
-    h->format = csv ? HISTORY_CSV : HISTORY_JSON;
+    h->descending = order == 0;
+    h->format = (enum history_format)format;
     return 0;
 }
 

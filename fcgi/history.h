@@ -16,7 +16,7 @@
 #define HISTORY_LIMIT_MAX   10000
 #define HISTORY_LIMIT       100 /* without a limit parameter */
 
-enum history_format { HISTORY_JSON, HISTORY_CSV };
+enum history_format { HISTORY_JSON, HISTORY_COLUMNS, HISTORY_CSV, HISTORY_NDJSON, HISTORY_FORMATS };
 
 /* What is asked for: samples, commands or events. */
 struct history {
@@ -25,7 +25,9 @@ struct history {
     size_t n_devices;
     bool has_from, has_to;
     int64_t from_ms, to_ms; /* inclusive; with a cursor, relative times are those of the walk's start */
-    int limit;
+    bool moves;             /* one of them is relative to the present */
+    bool has_limit;
+    int limit; /* HISTORY_LIMIT without has_limit */
     bool descending;
     bool has_cursor;
     struct cursor cursor;

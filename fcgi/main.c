@@ -86,7 +86,9 @@ static void accept_one(const struct api *api, struct context *ctx, struct reques
     int rc = FCGX_Accept_r(fcgx);
     if (rc == 0)
         serve(ctx, req, reply, fcgx);
-    FCGX_Finish_r(fcgx);
+    /* An answer that was cut short must not look like a whole one: nobody says that it is at its end. */
+    if (rc != 0 || !reply->gone)
+        FCGX_Finish_r(fcgx);
     FCGX_Free(fcgx, 1);
     alarm(0);
     if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) {

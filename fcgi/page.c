@@ -1,6 +1,7 @@
 #include "fcgi/page.h"
 
 #include "fcgi/audit.h"
+#include "fcgi/columns.h"
 #include "fcgi/fetch.h"
 
 #include "common/clock.h"
@@ -22,7 +23,7 @@ static int fetch(struct context *ctx, const struct page_source *source, void *ar
         ranges[i] = history_range(h, names[i]);
     }
     struct fetch f = {
-        .prefix = source->prefix,
+        .kind = source->kind,
         .names = names,
         .ranges = ranges,
         .n = n,
@@ -93,15 +94,19 @@ const char *page_device(const struct page *page, size_t i)
     return page->h.walk == CURSOR_EVENTS ? one_stream[0] : page->h.devices[page->entries[i].lane];
 }
 
-int page_read(struct context *ctx, const struct request *req, const struct page_source *source, void *arg,
-              struct page *page, struct reply *reply)
+int page_parse(const struct request *req, enum cursor_walk walk, struct page *page, struct reply *reply)
 {
     struct fault fault;
+    if (history_parse(&page->h, walk, &req->query, clock_wall_ms(), &fault) == 0)
+        return 0;
+    reply_problem(reply, 400, fault.text);
+    return -1;
+}
+
+int page_fetch(struct context *ctx, const struct request *req, const struct page_source *source, void *arg,
+               struct page *page, struct reply *reply)
+{
     struct fetched got;
-    if (history_parse(&page->h, source->walk, &req->query, clock_wall_ms(), &fault) < 0) {
-        reply_problem(reply, 400, fault.text);
-        return -1;
-    }
     size_t limit = (size_t)page->h.limit;
     if (handler_page(ctx, limit + 1) < 0) {
         reply_problem(reply, 500, "out of memory");
@@ -127,6 +132,21 @@ int page_read(struct context *ctx, const struct request *req, const struct page_
     return 0;
 }
 
+int page_read(struct context *ctx, const struct request *req, const struct page_source *source, void *arg,
+              struct page *page, struct reply *reply)
+{
+    return page_parse(req, source->walk, page, reply) < 0 ? -1 : page_fetch(ctx, req, source, arg, page, reply);
+}
+
+static void put_end(struct reply *reply, size_t count, const struct page *page)
+{
+    buf_printf(&reply->body, "],\"count\":%zu,\"next_cursor\":", count);
+    if (page->more)
+        buf_printf(&reply->body, "\"%s\"}", page->cursor);
+    else
+        buf_str(&reply->body, "null}");
+}
+
 void page_json(struct reply *reply, const struct page *page, page_put_fn *put, void *arg)
 {
     struct item_clock clock = {0};
@@ -139,9 +159,38 @@ void page_json(struct reply *reply, const struct page *page, page_put_fn *put, v
         if (reply_flush(reply) < 0)
             return;
     }
-    buf_printf(&reply->body, "],\"count\":%zu,\"next_cursor\":", page->n);
-    if (page->more)
-        buf_printf(&reply->body, "\"%s\"}", page->cursor);
-    else
-        buf_str(&reply->body, "null}");
+    put_end(reply, page->n, page);
+}
+
+void page_columns(struct reply *reply, const struct page *page)
+{
+    const struct history *h = &page->h;
+    struct columns *c;
+    struct columns_spec spec = {.devices = h->devices,
+                                .n_devices = h->n_devices,
+                                .fields = h->has_fields ? h->fields : NULL,
+                                .n_fields = h->n_fields};
+    switch (columns_create(&spec, page->entries, page->n, h->descending, &c)) {
+    case COLUMNS_OK:
+        break;
+    case COLUMNS_TOO_MANY:
+        reply_problem(reply, 400, "this table would be too large; choose with fields, or a smaller limit");
+        return;
+    case COLUMNS_NO_MEMORY:
+        reply_problem(reply, 500, "out of memory");
+        return;
+    }
+    reply_type(reply, "application/json");
+    buf_str(&reply->body, "{\"fields\":");
+    columns_names(c, &reply->body);
+    buf_str(&reply->body, ",\"units\":");
+    columns_units(c, &reply->body);
+    buf_str(&reply->body, ",\"data\":[");
+    for (size_t i = 0; i < columns_count(c) && reply_flush(reply) == 0; i++) {
+        if (i > 0)
+            buf_add(&reply->body, ",", 1);
+        columns_data(c, i, &reply->body);
+    }
+    put_end(reply, columns_rows(c), page);
+    columns_destroy(c);
 }

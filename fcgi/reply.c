@@ -22,7 +22,7 @@ void reply_destroy(struct reply *r)
 
 static void usual_headers(struct reply *r)
 {
-    reply_header(r, "Cache-Control", "no-store");
+    r->cache = "no-store";
     reply_header(r, "X-Content-Type-Options", "nosniff");
 }
 
@@ -32,7 +32,7 @@ void reply_begin(struct reply *r, bool no_body, reply_sink_fn *sink, void *sink_
     buf_clear(&r->body, KEEP_BYTES);
     r->status = 200;
     r->no_body = no_body;
-    r->started = r->gone = false;
+    r->started = r->gone = r->no_length = false;
     r->sink = sink;
     r->sink_ctx = sink_ctx;
     usual_headers(r);
@@ -56,6 +56,8 @@ static const char *status_title(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 304:
+        return "Not Modified";
     case 400:
         return "Bad Request";
     case 403:
@@ -83,7 +85,9 @@ static void send_head(struct reply *r, bool whole)
     int n = snprintf(line, sizeof(line), "Status: %d %s\r\n", r->status, status_title(r->status));
     send(r, line, (size_t)n);
     send(r, r->head.data, r->head.len);
-    if (whole) {
+    n = snprintf(line, sizeof(line), "Cache-Control: %s\r\n", r->cache);
+    send(r, line, (size_t)n);
+    if (whole && !r->no_length) {
         n = snprintf(line, sizeof(line), "Content-Length: %zu\r\n", r->body.len);
         send(r, line, (size_t)n);
     }
@@ -110,16 +114,23 @@ int reply_flush(struct reply *r)
     return r->gone || r->body.failed ? -1 : 0;
 }
 
+void reply_not_modified(struct reply *r)
+{
+    r->status = 304;
+    r->no_body = r->no_length = true;
+}
+
 void reply_problem(struct reply *r, int status, const char *detail)
 {
     if (r->started) {
-        r->gone = true; /* too late to say so: the answer stays cut short */
+        r->gone = true;
         return;
     }
     r->status = status;
     buf_clear(&r->head, REPLY_HEADERS_MAX);
     buf_clear(&r->body, KEEP_BYTES);
     usual_headers(r);
+    r->no_length = false;
     reply_type(r, "application/problem+json");
     buf_printf(&r->body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", status_title(status),
                status);

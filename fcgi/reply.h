@@ -18,12 +18,14 @@
 typedef int reply_sink_fn(void *ctx, const char *bytes, size_t len);
 
 struct reply {
-    int status;      /* HTTP status */
-    struct buf head; /* header lines but Status and Content-Length */
-    struct buf body; /* what handlers write to */
-    bool no_body;    /* HEAD: everything but the body */
-    bool started;    /* the header has been sent: status and headers are settled */
-    bool gone;       /* the peer is gone or the body failed: the rest is dropped */
+    int status;        /* HTTP status */
+    struct buf head;   /* header lines but Status and Content-Length */
+    struct buf body;   /* what handlers write to */
+    bool no_body;      /* HEAD: everything but the body */
+    bool no_length;    /* nobody knows how long the body would be */
+    const char *cache; /* Cache-Control; "no-store" unless the handler sets it */
+    bool started;      /* the header has been sent: status and headers are settled */
+    bool gone;         /* the peer is gone or the body failed: the rest is dropped */
     reply_sink_fn *sink;
     void *sink_ctx;
 };
@@ -43,7 +45,11 @@ void reply_header(struct reply *r, const char *name, const char *value);
  * is no point in going on. */
 int reply_flush(struct reply *r);
 
-/* Throws away what was collected and makes it a problem. The detail is for people and valid UTF-8. */
+/* 304 with the headers that were set, and without a body. */
+void reply_not_modified(struct reply *r);
+
+/* Throws away what was collected and makes it a problem. The detail is for people and valid UTF-8. Once a part has been
+ * sent it is too late for that: then `gone` is set, and the answer has to be seen to be cut short. */
 void reply_problem(struct reply *r, int status, const char *detail);
 
 /* Sends the rest. */

@@ -32,7 +32,7 @@ static bool is_loopback(const char *address)
 }
 
 struct params {
-    const char *method, *document_uri, *script_name, *path_info, *query, *address;
+    const char *method, *document_uri, *script_name, *path_info, *query, *address, *if_none_match;
 };
 
 static void collect(struct params *p, char *const *params)
@@ -41,8 +41,13 @@ static void collect(struct params *p, char *const *params)
         const char *name;
         const char **value;
     } wanted[] = {
-        {"REQUEST_METHOD", &p->method}, {"DOCUMENT_URI", &p->document_uri}, {"SCRIPT_NAME", &p->script_name},
-        {"PATH_INFO", &p->path_info},   {"QUERY_STRING", &p->query},        {"REMOTE_ADDR", &p->address},
+        {"REQUEST_METHOD", &p->method},
+        {"DOCUMENT_URI", &p->document_uri},
+        {"SCRIPT_NAME", &p->script_name},
+        {"PATH_INFO", &p->path_info},
+        {"QUERY_STRING", &p->query},
+        {"REMOTE_ADDR", &p->address},
+        {"HTTP_IF_NONE_MATCH", &p->if_none_match},
     };
     memset(p, 0, sizeof(*p));
     for (; params && *params; params++) {
@@ -78,6 +83,7 @@ void request_read(struct request *req, char *const *params)
     else
         set_path(req, p.script_name, p.path_info);
     req->loopback = is_loopback(p.address);
+    req->if_none_match = p.if_none_match;
     req->query.n = 0;
     req->query_bad = p.query && query_parse(&req->query, p.query, strlen(p.query), &req->query_fault) < 0;
 }

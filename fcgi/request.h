@@ -23,6 +23,7 @@ struct request {
     enum request_method method;
     char path[REQUEST_PATH_MAX]; /* decoded; "" when it was too long to be one of ours */
     bool loopback;               /* the client is on this machine */
+    const char *if_none_match;   /* the header, NULL without; the parameters' */
     struct query query;
     bool query_bad; /* the query could not be read; `query_fault` says why */
     struct fault query_fault;

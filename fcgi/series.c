@@ -136,6 +136,15 @@ void series_fed(struct series *s, size_t lane, size_t got, size_t asked)
     settle(l);
 }
 
+void series_goes_on(struct series *s, size_t lane, struct streamid at)
+{
+    assert(lane < s->n);
+    struct lane *l = &s->lanes[lane];
+    if (s->descending ? streamid_compare(at, l->rest.hi) < 0 : streamid_compare(at, l->rest.lo) > 0)
+        *(s->descending ? &l->rest.hi : &l->rest.lo) = at;
+    settle(l);
+}
+
 enum series_step series_next(struct series *s, struct series_sample *out, size_t *lane)
 {
     struct lane *best = NULL;

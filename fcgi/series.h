@@ -51,6 +51,10 @@ int series_feed(struct series *s, size_t lane, struct streamid id, const char *t
 /* The fetch is over: `got` entries came, `asked` were asked for. Fewer: the lane has no more. */
 void series_fed(struct series *s, size_t lane, size_t got, size_t asked);
 
+/* The fetch is over, and the lane goes on at this id, or where it was if that is further: the last fetch's source has
+ * nothing in between. */
+void series_goes_on(struct series *s, size_t lane, struct streamid at);
+
 enum series_step { SERIES_SAMPLE, SERIES_NEED, SERIES_END };
 
 /* The next sample to *out; or the lane that must be fed first to *lane. */

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-static const int statuses[] = {200, 400, 403, 404, 405, 500, 503};
+static const int statuses[] = {200, 304, 400, 403, 404, 405, 500, 503};
 #define STATUSES (sizeof(statuses) / sizeof(statuses[0]))
 
 struct stats {

@@ -1,7 +1,6 @@
 #include "fcgi/store.h"
 #include "fcgi/store_nodes.h"
 
-#include "fcgi/arena.h"
 #include "fcgi/buf.h"
 
 #include "common/clock.h"
@@ -158,6 +157,16 @@ void store_release(struct store *s)
         s->nodes = NULL;
         s->cap_nodes = 0;
     }
+}
+
+struct arena_mark store_mark(const struct store *s)
+{
+    return arena_mark(&s->arena);
+}
+
+void store_rewind(struct store *s, struct arena_mark mark)
+{
+    arena_rewind(&s->arena, mark);
 }
 
 const char *store_reason(const struct store *s)

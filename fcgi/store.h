@@ -12,6 +12,7 @@
 #ifndef TELERELAY_FCGI_STORE_H
 #define TELERELAY_FCGI_STORE_H
 
+#include "fcgi/arena.h"
 #include "fcgi/series.h"
 
 #include "common/conf.h"
@@ -28,6 +29,10 @@ void store_destroy(struct store *s);
 
 /* The end of a request: everything handed out is void. */
 void store_release(struct store *s);
+
+/* The same for what was handed out after the mark. */
+struct arena_mark store_mark(const struct store *s);
+void store_rewind(struct store *s, struct arena_mark mark);
 
 /* Why the last call failed, for people: "connect: No such file or directory". */
 const char *store_reason(const struct store *s);

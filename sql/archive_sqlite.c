@@ -243,6 +243,8 @@ static int open_file(struct archive_sqlite *s, bool make)
         sqlite3_open_v2(s->path, &s->handle, flags | (make ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK)
         return archive_sqlite_fail(s, code);
+    /* Log and shared memory outlive this, or readers who may not write could not open the file afterwards. */
+    sqlite3_file_control(s->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &(int){s->db.use == ARCHIVE_WRITE});
     sqlite3_busy_handler(s->handle, on_busy, s);
     sqlite3_progress_handler(s->handle, PROGRESS_OPS, on_progress, s);
     return execute(s, s->db.use == ARCHIVE_READ ? PRAGMAS_READ : PRAGMAS_WRITE);

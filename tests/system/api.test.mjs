@@ -423,7 +423,7 @@ describe('health and metrics', () => {
         assert.equal((await rig.ask('/readyz')).status, 503);
         await rig.redis.call('ZADD', 'tr:relays', Date.now() + 60000, 'wsd-1#aa');
         assert.equal((await rig.ok('/readyz')).text, 'ok\n');
-        assert.equal((await rig.ok('/readyz?verbose')).text, '[+]redis ok\n[+]relays ok\n');
+        assert.equal((await rig.ok('/readyz?verbose')).text, '[+]redis ok\n[+]relays ok\n[+]archive not configured\n');
     });
 
     it('metrics join the living relays and the workers', async () => {

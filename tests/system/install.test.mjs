@@ -31,15 +31,18 @@ describe('make install', () => {
     after(() => stack.close());
 
     it('installs programs that take the installed configuration', () => {
-        for (const program of ['telerelay-wsd', 'telerelay-api', 'telerelay-robot', 'telerelayctl'])
+        for (const program of ['telerelay-wsd', 'telerelay-archiver', 'telerelay-api', 'telerelay-robot', 'telerelayctl'])
             sh(at('usr/local/bin', program), ['--check-config', '--config', at('etc/telerelay/telerelay.conf')]);
         assert.match(read('etc/telerelay/telerelay.conf'), /^address = unix:\/run\/redis-telerelay\/redis-server\.sock$/m);
+        assert.match(read('etc/telerelay/telerelay.conf'), /^database = sqlite:\/var\/lib\/telerelay\/archive\.db$/m);
     });
 
     it('installs units, users and directories that fit each other', () => {
         const unit = (name) => read(`usr/local/lib/systemd/system/${name}`);
         assert.match(unit('telerelay-wsd@.service'), /^ExecStart=\/usr\/local\/bin\/telerelay-wsd --config \/etc\/telerelay\/telerelay\.conf --name %i --listen unix:\/run\/telerelay\/%i\.sock$/m);
         assert.match(unit('telerelay-api.socket'), /^ListenStream=\/run\/telerelay\/api\.sock$/m);
+        assert.match(unit('telerelay-archiver.service'), /^StateDirectory=telerelay$/m); // in it the archive, which the api only reads
+        assert.match(unit('telerelay.target'), /^Wants=.* telerelay-archiver\.service /m);
         assert.match(unit('telerelay.target'), /telerelay-wsd@wsd-1\.service telerelay-wsd@wsd-2\.service telerelay-wsd@wsd-3\.service/);
         assert.match(read('usr/local/lib/tmpfiles.d/telerelay.conf'), /^d \/run\/telerelay 2750 telerelay www-data -$/m);
         assert.match(read('usr/local/lib/sysusers.d/telerelay.conf'), /^u telerelay /m);

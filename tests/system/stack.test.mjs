@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Stack, sessionOf } from './lib/stack.mjs';
 import { until } from './lib/wait.mjs';
 
-const PARTS = ['redis', 'wsd-1', 'wsd-2', 'api', 'nginx', 'robot_01'];
+const PARTS = ['redis', 'wsd-1', 'wsd-2', 'archiver', 'api', 'nginx', 'robot_01'];
 
 const running = (output) => output.split('\n').filter((line) => / running \d+$/.test(line)).map((line) => line.split(' ')[0]);
 
@@ -89,7 +89,7 @@ describe('stack: part by part', () => {
     it('names the parts when asked for an unknown one', async () => {
         const { status, output } = await stack.verb('start', 'wsd-3');
         assert.equal(status, 2);
-        assert.match(output, /no part 'wsd-3' here; there are: redis wsd-1 wsd-2 api nginx robot_01/);
+        assert.match(output, /no part 'wsd-3' here; there are: redis wsd-1 wsd-2 archiver api nginx robot_01/);
     });
 
     it('follows the logs with the name of the part on each line', async () => {
@@ -114,7 +114,7 @@ describe('stack: part by part', () => {
     it('comes up again with other settings, and its Redis still has the samples', async () => {
         stack.env = { RELAYS: '1', ROBOTS: '2' };
         assert.equal((await stack.verb('up')).status, 0);
-        assert.deepEqual(running((await stack.verb('status')).output), ['redis', 'wsd-1', 'api', 'nginx', 'robot_01', 'robot_02']);
+        assert.deepEqual(running((await stack.verb('status')).output), ['redis', 'wsd-1', 'archiver', 'api', 'nginx', 'robot_01', 'robot_02']);
         const before = (await stack.request('/api/telemetry?device_id=robot_01&limit=10000')).json.count;
         assert.ok(before >= 1);
     });

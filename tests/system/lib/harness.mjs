@@ -155,7 +155,7 @@ export class Cluster {
         fs.rmSync(this.redisPath, { force: true });
         this.redisProc = new Proc('redis', 'redis-server', [
             '--port', '0', '--unixsocket', this.redisPath, '--dir', path.join(this.dir, 'redis'), '--daemonize', 'no',
-            '--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--loglevel', 'notice',
+            '--appendonly', 'yes', '--appendfsync', 'no', '--save', '', '--loglevel', 'notice',
         ], { log: path.join(this.dir, 'log', 'redis.log') });
         await this.redisAnswers();
     }

@@ -1,0 +1,100 @@
+#include "fcgi/closed.h"
+
+#include "fcgi/etag.h"
+#include "fcgi/fetch.h"
+#include "fcgi/store_nodes.h"
+
+#include "common/clock.h"
+#include "common/rkey.h"
+
+#include <string.h>
+
+#define FORM   1                       /* of the answers: another one has other tags */
+#define DAY_MS ((int64_t)24 * 3600000) /* and so long is an answer kept */
+
+/* Where its samples are deleted soon, an answer does not stay what it is. */
+static bool stays(const struct context *ctx, const struct history *h, int64_t now_ms)
+{
+    if (!h->has_to || h->moves)
+        return false;
+    if (!ctx->archive || ctx->keep_samples_d == 0)
+        return true;
+    return h->has_from && h->from_ms > now_ms - (ctx->keep_samples_d - 1) * DAY_MS;
+}
+
+/*
+ * A stream's ids only rise. Without an archive, old samples may be trimmed from Redis at any time: what is left of the
+ * range is then a part of the tag.
+ */
+static bool add_streams(struct context *ctx, const struct history *h, struct etag *tag)
+{
+    const char *names[HISTORY_DEVICES_MAX];
+    struct fetch_bounds bounds[HISTORY_DEVICES_MAX];
+    for (size_t i = 0; i < h->n_devices; i++)
+        names[i] = h->devices[i];
+    if (fetch_bounds(ctx, ARCHIVE_SAMPLES, names, h->n_devices, bounds) < 0)
+        return false;
+    for (size_t i = 0; i < h->n_devices; i++) {
+        struct streamid first = bounds[i].first;
+        if (!bounds[i].stored || h->to_ms < 0 || bounds[i].last.ms <= (uint64_t)h->to_ms)
+            return false;
+        if (!ctx->archive && streamid_compare(first, history_range(h, names[i]).lo) > 0) {
+            etag_number(tag, first.ms);
+            etag_number(tag, first.seq);
+        }
+        etag_text(tag, names[i], strlen(names[i]));
+    }
+    return true;
+}
+
+/* Samples that were lost before they were archived. */
+static bool add_gaps(struct context *ctx, struct etag *tag)
+{
+    STORE_QUEUE(ctx->store, "HGET", RKEY_ARCHIVE, "gaps");
+    if (store_run(ctx->store) < 0 || store_check(ctx->store, 0) < 0)
+        return false;
+    const struct store_node *node = store_node(ctx->store, 0);
+    if (store_is_text(node))
+        etag_text(tag, node->u.text, node->n);
+    return true;
+}
+
+/* What was asked, in one form for one meaning. Times were resolved, the order of parameters does not matter. */
+static void add_request(const struct request *req, const struct history *h, struct etag *tag)
+{
+    static const char *const further[] = {"step", "agg", "points", "cursor"};
+    struct fault unused;
+    etag_number(tag, FORM);
+    etag_number(tag, (uint64_t)(h->has_from ? h->from_ms : INT64_MIN));
+    etag_number(tag, (uint64_t)h->to_ms);
+    etag_number(tag, h->has_limit ? (uint64_t)h->limit : 0);
+    etag_number(tag, h->descending);
+    etag_number(tag, h->format);
+    for (size_t i = 0; i < sizeof(further) / sizeof(further[0]); i++) {
+        const struct query_param *p;
+        bool given = query_single(&req->query, further[i], &p, &unused) == 0 && p;
+        etag_text(tag, given ? p->value : "", given ? p->len : 0);
+    }
+    etag_number(tag, h->has_fields);
+    for (size_t i = 0; i < h->n_fields; i++)
+        etag_text(tag, h->fields[i], strlen(h->fields[i]));
+}
+
+bool closed_answer(struct context *ctx, const struct request *req, const struct history *h, struct reply *reply)
+{
+    char text[ETAG_TEXT_MAX];
+    struct etag tag;
+    if (!stays(ctx, h, clock_wall_ms()))
+        return false;
+    etag_init(&tag);
+    add_request(req, h, &tag);
+    if (!add_streams(ctx, h, &tag) || !add_gaps(ctx, &tag))
+        return false; /* also when the store is away: whoever reads the samples says so */
+    etag_format(&tag, text);
+    reply_header(reply, "ETag", text);
+    reply->cache = "private, max-age=86400";
+    if (!req->if_none_match || !etag_matches(req->if_none_match, text))
+        return false;
+    reply_not_modified(reply);
+    return true;
+}
