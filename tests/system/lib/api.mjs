@@ -168,7 +168,7 @@ export class ApiRig {
                 answer.on('error', reject);
                 answer.on('end', () => {
                     const text = Buffer.concat(chunks).toString('utf8');
-                    const isJson = /json/.test(answer.headers['content-type'] ?? '');
+                    const isJson = /[/+]json/.test(answer.headers['content-type'] ?? '');
                     resolve({ status: answer.statusCode, headers: answer.headers, text, json: isJson && text ? JSON.parse(text) : null });
                 });
             });
