@@ -52,7 +52,8 @@ struct conf {
         int ping_s;                    /* s between pings */
         int hangup_s;                  /* s without a pong until a peer counts as gone */
         int command_bytes;             /* largest message of a website */
-        int telemetry_bytes;           /* largest message of a robot that is no video */
+        int telemetry_bytes;           /* largest message of a robot that is neither video nor a batch */
+        int batch_bytes;               /* largest batch of samples that waited */
         int video_bytes;               /* largest video message */
         int fragments;                 /* WebSocket frames per message */
         int message_ms;                /* ms to complete one message */
