@@ -111,6 +111,7 @@ struct conf {
         int deadman_ms;                 /* ms from the last motion command to outputs at zero */
         int watchdog_ms;                /* ms of silence of the main loop until outputs are at zero */
         char spool[CONF_PATH_MAX];      /* directory for what outlives the program; "" for none */
+        int spool_bytes;                /* of samples in it that wait for a relay */
         int heartbeat_ms;               /* ms between heartbeats */
         int fresh_ms;                   /* ms that the heartbeat of a motion may be old */
         bool require_fresh;             /* refuse a motion whose sender names no heartbeat */
