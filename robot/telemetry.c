@@ -44,11 +44,13 @@ struct telemetry {
     struct unanswered unanswered[UNANSWERED_MAX]; /* ring, oldest first */
     size_t first, count;
 
-    bool answers;  /* a relay has acknowledged something since this program began */
-    bool mute;     /* none has, though it had a batch: this one answers nothing */
-    bool unknown;  /* on this connection: the relay knows no batches */
-    bool told;     /* the log has been told that samples wait */
-    bool unlogged; /* … that one could not be kept */
+    bool answers;    /* a relay has acknowledged something since this program began */
+    bool mute;       /* none has, though it had a batch: this one answers nothing */
+    bool unknown;    /* on this connection: the relay knows no batches */
+    bool told;       /* the log has been told that samples wait */
+    bool told_full;  /* … that the oldest ones make room */
+    uint64_t pushed; /* that have done so */
+    bool unlogged;   /* … that one could not be kept */
 
     size_t most;      /* samples of the next batch */
     size_t under_way; /* samples of the batch that waits for its answer; 0: none does */
@@ -77,6 +79,19 @@ static bool nothing_waits(const struct telemetry *t)
 
 /* --- the spool -------------------------------------------------------------------------------- */
 
+/* Once for each time that samples begin to make room for others. */
+static void pushed_out(struct telemetry *t)
+{
+    uint64_t pushed = spool_stats(t->config.spool).pushed;
+
+    if (!t->told_full)
+        log_error("telemetry_pushed_out",
+                  log_str("msg", "The spool is full: from now on the oldest samples make room for new ones"),
+                  log_int("samples", (int64_t)(pushed - t->pushed)));
+    t->told_full = true;
+    t->pushed = pushed;
+}
+
 static void keep(struct telemetry *t, int64_t time_ms, const char *metrics, size_t len, int64_t now_ms)
 {
     if (!t->config.spool || spool_put(t->config.spool, time_ms, metrics, len, now_ms) != 0) {
@@ -87,6 +102,8 @@ static void keep(struct telemetry *t, int64_t time_ms, const char *metrics, size
         return;
     }
     t->unlogged = false;
+    if (spool_stats(t->config.spool).pushed > t->pushed)
+        pushed_out(t);
     log_debug("telemetry_kept", log_int("at_ms", time_ms));
     if (!t->told)
         log_warn("telemetry_waits", log_str("msg", "No relay takes telemetry: samples are kept until one does"));
@@ -286,7 +303,7 @@ static void wait_for_relay(struct telemetry *t, int64_t now_ms)
 static void tick_batch(struct telemetry *t, int64_t now_ms)
 {
     if (t->under_way > 0 && !t->answers && now_ms - t->batch_ms >= MUTE_MS) {
-        t->mute = true;
+        t->mute = t->due_now = true;
         t->under_way = 0;
         log_warn("relay_mute", log_str("msg", "The relay acknowledges nothing: what waits is kept for another one"));
     }
@@ -361,7 +378,7 @@ static void batch_done(struct telemetry *t)
     if (t->told)
         log_info("telemetry_caught_up", log_str("msg", "Telemetry sent: all samples that had waited"),
                  log_int("samples", (int64_t)t->stats.late));
-    t->told = false;
+    t->told = t->told_full = false;
 }
 
 void telemetry_acked(struct telemetry *t, const struct msg *ack, int64_t now_ms)
