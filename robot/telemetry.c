@@ -130,7 +130,7 @@ static void remember(struct telemetry *t, int64_t time_ms, const char *metrics, 
         return;
     memcpy(copy, metrics, len);
     if (t->count == UNANSWERED_MAX)
-        forget_oldest(t); /* only of a relay that answers nothing */
+        forget_oldest(t); /* only of a relay that never answered anything: it has them, or nobody does */
     t->unanswered[(t->first + t->count++) % UNANSWERED_MAX] = (struct unanswered){time_ms, now_ms, len, copy};
 }
 
@@ -347,9 +347,6 @@ void telemetry_greeted(struct telemetry *t)
 void telemetry_closed(struct telemetry *t, int64_t now_ms)
 {
     t->open = t->ready = t->due_now = false;
-    if (t->mute)
-        while (t->count > 0)
-            forget_oldest(t);
     if (t->under_way > 0)
         smaller(t);
     t->under_way = 0;
