@@ -52,7 +52,8 @@ struct conf {
         int ping_s;                    /* s between pings */
         int hangup_s;                  /* s without a pong until a peer counts as gone */
         int command_bytes;             /* largest message of a website */
-        int telemetry_bytes;           /* largest message of a robot that is no video */
+        int telemetry_bytes;           /* largest message of a robot that is neither video nor a batch */
+        int batch_bytes;               /* largest batch of samples that waited */
         int video_bytes;               /* largest video message */
         int fragments;                 /* WebSocket frames per message */
         int message_ms;                /* ms to complete one message */
@@ -110,6 +111,7 @@ struct conf {
         int deadman_ms;                 /* ms from the last motion command to outputs at zero */
         int watchdog_ms;                /* ms of silence of the main loop until outputs are at zero */
         char spool[CONF_PATH_MAX];      /* directory for what outlives the program; "" for none */
+        int spool_bytes;                /* of samples in it that wait for a relay */
         int heartbeat_ms;               /* ms between heartbeats */
         int fresh_ms;                   /* ms that the heartbeat of a motion may be old */
         bool require_fresh;             /* refuse a motion whose sender names no heartbeat */

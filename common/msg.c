@@ -20,6 +20,7 @@ static const char *const type_names[MSG_TYPES] = {
     [MSG_PING] = "ping",
     [MSG_HEARTBEAT] = "heartbeat",
     [MSG_TELEMETRY] = "telemetry",
+    [MSG_TELEMETRY_BATCH] = "telemetry_batch",
     [MSG_STATUS] = "status",
     [MSG_VIDEO_FRAME] = "video_frame",
     [MSG_CONNECTION] = "connection",

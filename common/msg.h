@@ -22,6 +22,7 @@
 #define MSG_METRICS_EXTRA   32   /* further metrics beside the four known ones */
 #define MSG_METRICS_MAX     (4 + MSG_METRICS_EXTRA)
 #define MSG_WATCH_MAX       64           /* device ids of one watch */
+#define MSG_SAMPLES_MAX     100          /* samples of one batch */
 #define MSG_DEPTH_MAX       8            /* nesting of objects and arrays */
 #define MSG_VIDEO_DATA_MAX  (512 * 1024) /* bytes of "frame_data" (base64) */
 
@@ -46,6 +47,7 @@ enum msg_type {
     /* robot → relay */
     MSG_HEARTBEAT,
     MSG_TELEMETRY,
+    MSG_TELEMETRY_BATCH,
     MSG_STATUS,
     MSG_VIDEO_FRAME, /* and relay → website */
     /* relay → peers */
@@ -96,7 +98,7 @@ struct msg {
     const char *device_id;                      /* the addressed robot (commands); the robot meant (relay's messages) */
     double x, y;                                /* *_MOVE: -1..1 */
     double value;                               /* SET_*: 1..100 % */
-    const char *device_name;                    /* TELEMETRY, TELEMETRY_UPDATE */
+    const char *device_name;                    /* TELEMETRY(_BATCH, _UPDATE) */
     struct msg_metric metrics[MSG_METRICS_MAX]; /* TELEMETRY(_UPDATE): battery, cpu, temperature, signal
                                                    first and in that order, then the others as sent */
     size_t n_metrics;
@@ -119,6 +121,7 @@ struct msg {
     int64_t epoch;    /* commands at a robot, CONTROL_STATE: of the lease; -1 where absent */
     int ttl_ms;       /* commands: worth delivering for, ms; 0 where absent */
     int latency_ms;   /* ACK: -1 where absent */
+    int stored;       /* ACK of a batch: samples; -1 where absent */
     enum msg_outcome outcome; /* ACK of a robot */
     const char *reason;       /* ACK: why it was not applied */
     const char *by;           /* STOP, REARM at a robot, STOP_STATE: who did it */
@@ -127,8 +130,11 @@ struct msg {
     bool take;                /* CONTROL_ACQUIRE: from whoever holds it */
     bool you;                 /* CONTROL_STATE: the receiver is the holder */
     bool duplicate;           /* ACK: the same id came before */
+    bool late;                /* TELEMETRY_UPDATE: of a batch, not the present */
     size_t n_device_ids;      /* WATCH: 0..MSG_WATCH_MAX, read with msg_device_id_at() */
     const void *device_ids;   /* private */
+    size_t n_samples;         /* TELEMETRY_BATCH: 1..MSG_SAMPLES_MAX, read with msg_sample_at() */
+    const void *samples;      /* private */
     void *doc;                /* owner of the strings; private */
 };
 
@@ -152,6 +158,10 @@ int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *ou
 void msg_finish(struct msg *m);
 
 const char *msg_device_id_at(const struct msg *m, size_t i); /* i < m->n_device_ids */
+
+/* One of a batch, i < m->n_samples, as a MSG_TELEMETRY with metrics and time only. Its strings are m's: not to be
+ * msg_finish'ed. The times of a batch do not descend. */
+void msg_sample_at(const struct msg *m, size_t i, struct msg *out);
 
 const char *msg_type_name(enum msg_type type); /* "robot_move"; MSG_NONE: "" */
 const char *msg_code_name(enum msg_code code); /* "invalid_json" */
@@ -199,6 +209,9 @@ void msg_put_metrics(struct jsonw *w, const struct msg *m);
  */
 size_t msg_put_telemetry_update(struct jsonw *w, const char *device_id, const char *device_name, const char *metrics,
                                 size_t metrics_len, int64_t time_ms);
+/* The same for a sample that came in a batch. */
+void msg_put_late_update(struct jsonw *w, const char *device_id, const char *device_name, const char *metrics,
+                         size_t metrics_len, int64_t time_ms);
 void msg_put_robot_status(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us);
 void msg_put_video_frame(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us);
 
@@ -233,6 +246,10 @@ void msg_put_heartbeat(struct jsonw *w, int64_t hb);
 void msg_put_outcome(struct jsonw *w, const char *id, int64_t seq, enum msg_outcome outcome, const char *reason);
 void msg_put_robot_stop_state(struct jsonw *w, bool stopped, int64_t seq, const char *by);
 void msg_put_telemetry(struct jsonw *w, const struct msg *m, int64_t time_ms);
+/* A batch: begin, one to MSG_SAMPLES_MAX samples, end. device_name: or NULL. */
+void msg_put_batch_begin(struct jsonw *w, const char *id, const char *device_name);
+void msg_put_batch_sample(struct jsonw *w, int64_t time_ms, const char *metrics, size_t metrics_len);
+void msg_put_batch_end(struct jsonw *w);
 void msg_put_status(struct jsonw *w, const char *status, const char *message);
 
 #endif

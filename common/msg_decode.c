@@ -174,50 +174,9 @@ const char *msg_device_id_at(const struct msg *m, size_t i)
     return json_string_value(json_array_get(m->device_ids, i));
 }
 
-/* A missing required value (NULL) is refused like one of the wrong kind. */
-static int get_field(const struct msg_field *f, const json_t *value, struct msg *m, struct msg_fault *fault)
-{
-    void *member = (char *)m + f->offset;
-    double number;
-    switch (f->kind) {
-    case MSG_KIND_NUMBER:
-        return get_number(f, value, member, fault);
-    case MSG_KIND_INTEGER:
-        if (get_number(f, value, &number, fault) != 0)
-            return -1;
-        *(int64_t *)member = (int64_t)number;
-        return 0;
-    case MSG_KIND_COUNT:
-        if (get_number(f, value, &number, fault) != 0)
-            return -1;
-        *(int *)member = (int)number;
-        return 0;
-    case MSG_KIND_TEXT:
-    case MSG_KIND_NAME:
-    case MSG_KIND_ID:
-        return get_text(f, value, member, fault);
-    case MSG_KIND_DEVICE_ID:
-        return get_device_id(f, value, member, fault);
-    case MSG_KIND_SETTING:
-        return get_setting(f, value, m, fault);
-    case MSG_KIND_BASE64:
-        return get_base64(f, value, m, fault);
-    case MSG_KIND_BOOL:
-        return get_bool(f, value, member, fault);
-    case MSG_KIND_OUTCOME:
-        return get_outcome(f, value, m, fault);
-    case MSG_KIND_DEVICE_IDS:
-        return get_device_ids(f, value, m, fault);
-    case MSG_KIND_TIME:
-        get_time(value, m);
-        return 0;
-    }
-    return 0;
-}
-
 static bool is_reserved(const char *name)
 {
-    static const char *const names[] = {"type", "id", "device_id", "device_name", "timestamp"};
+    static const char *const names[] = {"type", "id", "device_id", "device_name", "timestamp", "late"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -281,6 +240,109 @@ static int get_metrics(json_t *doc, struct msg *m, struct msg_fault *fault)
     return 0;
 }
 
+static bool names_metric(const char *text)
+{
+    for (int i = 0; i < MSG_KNOWN_METRICS; i++) {
+        size_t len = strlen(msg_known_metrics[i].name);
+        if (strncmp(text, msg_known_metrics[i].name, len) == 0 && text[len] == ' ')
+            return true;
+    }
+    return false;
+}
+
+/* The fault is in one of many. */
+static int fail_sample(struct msg_fault *fault, const struct msg_field *f, size_t i)
+{
+    char text[sizeof fault->text];
+    snprintf(text, sizeof text, "%s[%zu]%s%.200s", f->name, i, names_metric(fault->text) ? "." : ": ", fault->text);
+    memcpy(fault->text, text, sizeof text);
+    return -1;
+}
+
+static int get_sample(const struct msg_field *f, json_t *list, size_t i, struct msg *out, struct msg_fault *fault)
+{
+    json_t *one = json_array_get(list, i);
+    *out = (struct msg){.type = MSG_TELEMETRY};
+    if (!json_is_object(one))
+        return fail(fault, MSG_INVALID_MESSAGE, "%s[%zu] must be an object", f->name, i);
+    get_time(json_object_get(one, "timestamp"), out);
+    if (!out->has_time)
+        return fail(fault, MSG_INVALID_MESSAGE,
+                    "%s[%zu].timestamp must be a time with an offset, or seconds or milliseconds since 1970", f->name,
+                    i);
+    return get_metrics(one, out, fault) == 0 ? 0 : fail_sample(fault, f, i);
+}
+
+static int get_samples(const struct msg_field *f, json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    struct msg sample;
+    int64_t last = 0;
+    size_t n = json_array_size(value);
+    if (!json_is_array(value) || (double)n < f->min || (double)n > f->max)
+        return fail(fault, MSG_INVALID_MESSAGE, "%s must be an array of %.0f to %.0f objects", f->name, f->min, f->max);
+    for (size_t i = 0; i < n; i++) {
+        if (get_sample(f, value, i, &sample, fault) != 0)
+            return -1;
+        if (sample.time_ms < last)
+            return fail(fault, MSG_OUT_OF_RANGE, "%s[%zu].timestamp must not be before that of %s[%zu]", f->name, i,
+                        f->name, i - 1);
+        last = sample.time_ms;
+    }
+    m->samples = value;
+    m->n_samples = n;
+    return 0;
+}
+
+void msg_sample_at(const struct msg *m, size_t i, struct msg *out)
+{
+    static const struct msg_field any = {.name = "samples"};
+    struct msg_fault none;
+    get_sample(&any, (json_t *)(uintptr_t)m->samples, i, out, &none); /* they have all been checked */
+}
+
+/* A missing required value (NULL) is refused like one of the wrong kind. */
+static int get_field(const struct msg_field *f, json_t *value, struct msg *m, struct msg_fault *fault)
+{
+    void *member = (char *)m + f->offset;
+    double number;
+    switch (f->kind) {
+    case MSG_KIND_NUMBER:
+        return get_number(f, value, member, fault);
+    case MSG_KIND_INTEGER:
+        if (get_number(f, value, &number, fault) != 0)
+            return -1;
+        *(int64_t *)member = (int64_t)number;
+        return 0;
+    case MSG_KIND_COUNT:
+        if (get_number(f, value, &number, fault) != 0)
+            return -1;
+        *(int *)member = (int)number;
+        return 0;
+    case MSG_KIND_TEXT:
+    case MSG_KIND_NAME:
+    case MSG_KIND_ID:
+        return get_text(f, value, member, fault);
+    case MSG_KIND_DEVICE_ID:
+        return get_device_id(f, value, member, fault);
+    case MSG_KIND_SETTING:
+        return get_setting(f, value, m, fault);
+    case MSG_KIND_BASE64:
+        return get_base64(f, value, m, fault);
+    case MSG_KIND_BOOL:
+        return get_bool(f, value, member, fault);
+    case MSG_KIND_OUTCOME:
+        return get_outcome(f, value, m, fault);
+    case MSG_KIND_DEVICE_IDS:
+        return get_device_ids(f, value, m, fault);
+    case MSG_KIND_SAMPLES:
+        return get_samples(f, value, m, fault);
+    case MSG_KIND_TIME:
+        get_time(value, m);
+        return 0;
+    }
+    return 0;
+}
+
 static int fail_type(enum msg_sender from, const char *type, struct msg_fault *fault)
 {
     static const char *const senders[] = {"website", "robot", "relay"};
@@ -320,7 +382,7 @@ static int decode_object(enum msg_sender from, json_t *doc, struct msg *m, struc
     m->type = row->type;
     m->type_name = row->name;
     for (const struct msg_field *f = row->fields; f->name != NULL; f++) {
-        const json_t *value = json_object_get(doc, f->name);
+        json_t *value = json_object_get(doc, f->name);
         bool absent = value == NULL || (f->need == MSG_NULLABLE && json_is_null(value));
         if ((!absent || f->need == MSG_REQUIRED) && get_field(f, value, m, fault) != 0)
             return -1;
@@ -355,7 +417,7 @@ int msg_decode(enum msg_sender from, const char *buf, size_t len, struct msg *ou
     struct msg_doc *doc = msg_doc_parse(buf, len, &fault->code, &why);
     if (doc == NULL)
         return fail(fault, fault->code, "%s", why);
-    out->robots = out->latency_ms = -1;
+    out->robots = out->latency_ms = out->stored = -1;
     out->frame_number = out->hb = out->relay_hb = out->seq = out->epoch = -1;
     out->doc = doc;
     if (decode_object(from, doc->root, out, fault) == 0)

@@ -137,6 +137,16 @@ size_t msg_put_telemetry_update(struct jsonw *w, const char *device_id, const ch
     return w->overflow ? 0 : offset;
 }
 
+void msg_put_late_update(struct jsonw *w, const char *device_id, const char *device_name, const char *metrics,
+                         size_t metrics_len, int64_t time_ms)
+{
+    if (msg_put_telemetry_update(w, device_id, device_name, metrics, metrics_len, time_ms) == 0)
+        return;
+    w->len--;
+    jsonw_kv_bool(w, "late", true);
+    end(w);
+}
+
 void msg_put_robot_status(struct jsonw *w, const struct msg *m, const char *device_id, int64_t now_us)
 {
     begin(w, MSG_ROBOT_STATUS);
@@ -271,6 +281,33 @@ void msg_put_telemetry(struct jsonw *w, const struct msg *m, int64_t time_ms)
     jsonw_kv_str(w, "device_name", m->device_name);
     msg_put_metrics(w, m);
     put_time_ms(w, time_ms);
+    end(w);
+}
+
+void msg_put_batch_begin(struct jsonw *w, const char *id, const char *device_name)
+{
+    begin(w, MSG_TELEMETRY_BATCH);
+    jsonw_kv_str(w, "id", id);
+    jsonw_kv_str(w, "device_name", device_name);
+    jsonw_lit(w, ",\"samples\":[");
+}
+
+void msg_put_batch_sample(struct jsonw *w, int64_t time_ms, const char *metrics, size_t metrics_len)
+{
+    char text[CLOCK_RFC3339_MS_LEN + 1];
+    clock_format_ms(text, time_ms);
+    jsonw_lit(w, w->len > 0 && w->buf[w->len - 1] == '[' ? "{" : ",{");
+    jsonw_kv_str(w, "timestamp", text);
+    if (metrics_len > 0) {
+        jsonw_raw(w, ",", 1);
+        jsonw_raw(w, metrics, metrics_len);
+    }
+    end(w);
+}
+
+void msg_put_batch_end(struct jsonw *w)
+{
+    jsonw_raw(w, "]", 1);
     end(w);
 }
 

@@ -134,6 +134,15 @@
     {                                                                                                                  \
         "device_ids", MSG_KIND_DEVICE_IDS, MSG_REQUIRED, 0, 0, MSG_WATCH_MAX                                           \
     }
+#define F_SAMPLES                                                                                                      \
+    {                                                                                                                  \
+        "samples", MSG_KIND_SAMPLES, MSG_REQUIRED, 0, 1, MSG_SAMPLES_MAX                                               \
+    }
+#define F_STORED                                                                                                       \
+    {                                                                                                                  \
+        "stored", MSG_KIND_COUNT, MSG_OPTIONAL, AT(stored), 0, MSG_SAMPLES_MAX                                         \
+    }
+#define F_LATE F_FLAG("late", late, MSG_OPTIONAL)
 
 /* clang-format off: one list per line */
 static const struct msg_field move[] = {F_ID, F_TO, F_X, F_Y, F_TTL, F_HB, END};
@@ -147,6 +156,7 @@ static const struct msg_field watch[] = {F_ID, F_DEVICE_IDS, END};
 static const struct msg_field ping[] = {F_ID, END};
 
 static const struct msg_field telemetry[] = {F_NAME, F_TIME, END};
+static const struct msg_field telemetry_batch[] = {F_ID, F_NAME, F_SAMPLES, END};
 static const struct msg_field status[] = {F_STATUS, F_MESSAGE, END};
 static const struct msg_field video[] = {F_FRAME, F_FRAME_NUMBER, F_TIME, END};
 
@@ -159,10 +169,10 @@ static const struct msg_field relay_set[] = {F_ID, F_VALUE, F_HB, F_RELAY_HB, F_
 static const struct msg_field relay_no_values[] = {F_ID, F_HB, F_RELAY_HB, F_SEQ, F_EPOCH, F_TIME, END};
 static const struct msg_field relay_stop[] = {F_ID, F_BY, F_SEQ, F_TIME, END};
 static const struct msg_field connection[] = {F_STATUS, F_DEVICE_TYPE, F_TO, F_MESSAGE, END};
-static const struct msg_field ack[] = {F_ORIGINAL, F_STATUS,  F_MESSAGE,   F_ID,   F_TO, F_ROBOTS,
-                                       F_REASON,   F_LATENCY, F_DUPLICATE, F_TIME, END};
+static const struct msg_field ack[] = {F_ORIGINAL, F_STATUS,  F_MESSAGE,   F_ID,     F_TO,   F_ROBOTS,
+                                       F_REASON,   F_LATENCY, F_DUPLICATE, F_STORED, F_TIME, END};
 static const struct msg_field error[] = {F_ERROR, F_CODE, F_ORIGINAL, F_ID, END};
-static const struct msg_field telemetry_update[] = {F_OF, F_NAME, F_TIME, END};
+static const struct msg_field telemetry_update[] = {F_OF, F_NAME, F_LATE, F_TIME, END};
 static const struct msg_field robot_status[] = {F_OF, F_STATUS, F_MESSAGE, F_TIME, END};
 static const struct msg_field relay_video[] = {F_OF, F_FRAME, F_FRAME_NUMBER, F_TIME, END};
 static const struct msg_field relay_status[] = {F_MESSAGE, F_TIME, END};
@@ -187,6 +197,7 @@ const struct msg_row msg_table[] = {
     {"ping", MSG_FROM_WEBSITE, MSG_PING, false, ping},
 
     {"telemetry", MSG_FROM_ROBOT, MSG_TELEMETRY, true, telemetry},
+    {"telemetry_batch", MSG_FROM_ROBOT, MSG_TELEMETRY_BATCH, false, telemetry_batch},
     {"heartbeat", MSG_FROM_ROBOT, MSG_HEARTBEAT, false, heartbeat},
     {"ack", MSG_FROM_ROBOT, MSG_ACK, false, outcome},
     {"stop_state", MSG_FROM_ROBOT, MSG_STOP_STATE, false, robot_stop_state},

@@ -20,6 +20,7 @@ enum msg_kind {
     MSG_KIND_BOOL,
     MSG_KIND_OUTCOME,    /* "status" of a robot's ack */
     MSG_KIND_DEVICE_IDS, /* array of at most `max` device ids */
+    MSG_KIND_SAMPLES,    /* array of `min` to `max` samples */
     MSG_KIND_TIME        /* time_ms and has_time; what cannot be read counts as absent */
 };
 

@@ -4,6 +4,8 @@
  * Keys (":")
  *   tr:tel:ID        stream   one entry per sample, id = its time in ms; field "d" = its metrics as JSON
  *                             members without braces (`"battery":85,"cpu":38`, msg_put_metrics)
+ *   tr:back:ID       hash     samples of batches that are stored under another time than their own: "TIME_MS SHA1" →
+ *                             the entry's ms, so that they are known when they are sent again; expires
  *   tr:online        hash     device id → "CONN SINCE_MS INSTANCE RELAY": who is connected, and where
  *   tr:devices       zset     every known device id, score = last seen (connect or disconnect), ms
  *   tr:dev:ID        hash     name
@@ -43,6 +45,7 @@
  *                    one). Stop and re-arm come this way, too, with deadline 0: none. "watch INSTANCE":
  *                    that relay wants the robot's heartbeats
  *   tr/up/tel/ID     telemetry_update, the JSON text that every website gets
+ *   tr/up/late/ID    telemetry_updates of samples that had waited, one per line
  *   tr/up/status/ID  robot_status, likewise
  *   tr/up/video/ID   video_frame, likewise
  *   tr/up/hb/ID      robot_heartbeat, likewise, for those who want it
@@ -84,6 +87,7 @@
 #define RCHAN_RELAY_PREFIX     "tr/relay/"
 #define RCHAN_UPSTREAM_PATTERN "tr/up/*" /* all that robots say */
 #define RCHAN_TELEMETRY_PREFIX "tr/up/tel/"
+#define RCHAN_BACKFILL_PREFIX  "tr/up/late/"
 #define RCHAN_STATUS_PREFIX    "tr/up/status/"
 #define RCHAN_VIDEO_PREFIX     "tr/up/video/"
 #define RCHAN_HEARTBEAT_PREFIX "tr/up/hb/"

@@ -11,16 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GREETING_MS   1000 /* a relay that does not greet gets telemetry after this */
 #define MESSAGE_BYTES 4096
 #define STORE_MS      5000 /* until a latch that could not be stored is stored again */
 
 struct agent {
     struct agent_config config;
     bool open;
-    int64_t next_ms; /* when telemetry is due */
-    bool greeted;    /* on this connection */
-    bool due_now;    /* at once, whatever next_ms says */
+    bool greeted; /* on this connection */
+    struct telemetry *telemetry;
     int64_t beat_ms; /* when the next heartbeat is due */
     struct latch latch;
     bool owes_state;  /* stop_state is still to be said on this connection */
@@ -33,82 +31,34 @@ struct agent {
 struct agent *agent_create(const struct agent_config *config)
 {
     struct agent *a = calloc(1, sizeof(*a));
+    const struct telemetry_config tc = {.device_id = config->device_id,
+                                        .device_name = config->device_name,
+                                        .driver = config->driver,
+                                        .hal = config->hal,
+                                        .spool = config->spool,
+                                        .interval_ms = config->interval_ms,
+                                        .send = config->send,
+                                        .ctx = config->ctx};
 
-    if (a) {
-        a->config = *config;
-        a->latch = config->latch;
-    }
-    return a;
+    if (!a)
+        return NULL;
+    a->config = *config;
+    a->latch = config->latch;
+    a->telemetry = telemetry_create(&tc);
+    if (a->telemetry)
+        return a;
+    free(a);
+    return NULL;
 }
 
 void agent_destroy(struct agent *a)
 {
+    if (a)
+        telemetry_destroy(a->telemetry);
     free(a);
 }
 
-/* --- telemetry -------------------------------------------------------------------------------- */
-
-/* Appends "Battery=85.0%" to the line for the log. */
-static void describe(char *out, size_t cap, const struct msg_metric *m)
-{
-    static const struct {
-        const char *name, *label, *unit;
-    } known[] = {
-        {"battery", "Battery", "%"},
-        {"cpu", "CPU", "%"},
-        {"temperature", "Temp", "°C"},
-        {"signal", "Signal", "%"},
-    };
-    size_t len = strlen(out);
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (strcmp(m->name, known[i].name) == 0)
-            snprintf(out + len, cap - len, "%s%s=%.1f%s", strchr(out, '=') ? ", " : "", known[i].label, m->value,
-                     known[i].unit);
-}
-
-static bool plausible(const struct hal_reading *r)
-{
-    if (!isfinite(r->value) || !msg_metric_name_valid(r->name, strlen(r->name)))
-        return false;
-    if (strcmp(r->name, "temperature") == 0)
-        return r->value >= -100 && r->value <= 300;
-    if (strcmp(r->name, "battery") == 0 || strcmp(r->name, "cpu") == 0 || strcmp(r->name, "signal") == 0)
-        return r->value >= 0 && r->value <= 100;
-    return true;
-}
-
-/* What was read, rounded to what it means. A reading that cannot be is left out, never mended. */
-static void fill(struct msg *m, const struct hal_reading *readings, size_t n)
-{
-    for (size_t i = 0; i < n && m->n_metrics < MSG_METRICS_MAX; i++) {
-        double scale = pow(10, readings[i].decimals);
-
-        if (plausible(&readings[i]))
-            m->metrics[m->n_metrics++] =
-                (struct msg_metric){.name = readings[i].name, .value = round(readings[i].value * scale) / scale};
-    }
-}
-
-static void send_telemetry(struct agent *a)
-{
-    struct hal_reading readings[HAL_READINGS_MAX];
-    struct msg m = {.type = MSG_TELEMETRY, .device_id = a->config.device_id, .device_name = a->config.device_name};
-    char buf[MESSAGE_BYTES], line[160] = "Telemetry sent: ";
-    struct jsonw w;
-
-    fill(&m, readings, a->config.driver->read_sensors(a->config.hal, readings, HAL_READINGS_MAX));
-    jsonw_init(&w, buf, sizeof(buf));
-    msg_put_telemetry(&w, &m, clock_wall_ms());
-    if (w.overflow || a->config.send(a->config.ctx, SENDQ_LATEST, w.buf, w.len) != 0) {
-        a->stats.dropped++;
-        return;
-    }
-    a->stats.sent++;
-    for (size_t i = 0; i < m.n_metrics; i++)
-        describe(line, sizeof(line), &m.metrics[i]);
-    log_info("telemetry_sent", log_str("msg", line));
-}
+/* --- messages --------------------------------------------------------------------------------- */
 
 /* 0, or -1: the link did not take it. */
 static int send_ordered(struct agent *a, const struct jsonw *w)
@@ -285,11 +235,9 @@ static void on_invalid(struct agent *a, const struct msg_fault *fault, int64_t n
 
 static void on_error(struct agent *a, const struct msg *m, int64_t now_ms)
 {
-    bool telemetry = m->original_type && strcmp(m->original_type, msg_type_name(MSG_TELEMETRY)) == 0;
+    bool telemetry = telemetry_failed(a->telemetry, m, now_ms);
     unsigned suppressed;
 
-    if (telemetry)
-        a->stats.refused++;
     if (throttle_pass(&a->error_log, now_ms, &suppressed))
         log_warn(telemetry ? "telemetry_refused" : "relay_error", log_str("code", m->code ? m->code : ""),
                  log_str("original_type", m->original_type), log_str("error", m->error),
@@ -301,7 +249,7 @@ static void on_greeting(struct agent *a, const struct msg *m)
     if (a->greeted || !m->status || strcmp(m->status, "connected") != 0)
         return;
     a->greeted = true;
-    a->due_now = true;
+    telemetry_greeted(a->telemetry);
 }
 
 void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms)
@@ -323,8 +271,8 @@ void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms
         on_greeting(a, &m);
     else if (m.type == MSG_ERROR)
         on_error(a, &m, now_ms);
-    else if (m.type == MSG_ACK && m.original_type && strcmp(m.original_type, msg_type_name(MSG_TELEMETRY)) == 0)
-        a->stats.acked++;
+    else if (m.type == MSG_ACK)
+        telemetry_acked(a->telemetry, &m, now_ms);
     msg_finish(&m);
 }
 
@@ -344,8 +292,7 @@ void agent_opened(struct agent *a, int64_t now_ms)
 {
     a->open = true;
     a->greeted = false;
-    a->due_now = false;
-    a->next_ms = now_ms + GREETING_MS;
+    telemetry_opened(a->telemetry, now_ms);
     outputs_link(a->config.outputs, true);
     send_stop_state(a);
     a->beat_ms = now_ms;
@@ -353,10 +300,11 @@ void agent_opened(struct agent *a, int64_t now_ms)
     send_status(a, "ready", "Robot ready");
 }
 
-void agent_closed(struct agent *a)
+void agent_closed(struct agent *a, int64_t now_ms)
 {
     outputs_link(a->config.outputs, false);
     a->open = false;
+    telemetry_closed(a->telemetry, now_ms);
 }
 
 /* What happened in the dead-man's thread, which does not log. */
@@ -378,18 +326,6 @@ static void log_outputs(struct agent *a, int64_t now_ms)
         log_error("output_failed", log_str("driver", a->config.driver->name), log_int("times", e.failed));
 }
 
-static void tick_telemetry(struct agent *a, int64_t now_ms)
-{
-    if (!a->due_now && now_ms < a->next_ms)
-        return;
-    /* Late by more than a period (a suspended machine): the missed ones are not made up for. */
-    if (a->due_now || now_ms - a->next_ms >= a->config.interval_ms)
-        a->next_ms = now_ms;
-    a->due_now = false;
-    a->next_ms += a->config.interval_ms;
-    send_telemetry(a);
-}
-
 void agent_tick(struct agent *a, int64_t now_ms)
 {
     outputs_alive(a->config.outputs);
@@ -398,21 +334,22 @@ void agent_tick(struct agent *a, int64_t now_ms)
      */
     if (a->unstored && a->latch.stopped && now_ms >= a->store_ms)
         store_latch(a, now_ms);
-    if (!a->open)
-        return;
-    if (a->owes_state)
+    if (a->open && a->owes_state)
         send_stop_state(a);
-    beat(a, now_ms);
-    tick_telemetry(a, now_ms);
+    if (a->open)
+        beat(a, now_ms);
+    telemetry_tick(a->telemetry, now_ms);
 }
 
 void agent_set_interval(struct agent *a, int64_t interval_ms)
 {
-    a->next_ms += interval_ms - a->config.interval_ms;
-    a->config.interval_ms = interval_ms;
+    telemetry_set_interval(a->telemetry, interval_ms);
 }
 
 struct agent_stats agent_stats(const struct agent *a)
 {
-    return a->stats;
+    struct agent_stats stats = a->stats;
+
+    stats.telemetry = telemetry_stats(a->telemetry);
+    return stats;
 }

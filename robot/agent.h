@@ -1,6 +1,6 @@
 /*
  * What the robot does with what the relay says, and what it says by itself: commands to the
- * outputs, with an answer for those that have an id; heartbeats and telemetry on a schedule; after
+ * outputs, with an answer for those that have an id; heartbeats on a schedule, telemetry (telemetry.h); after
  * connecting whether it is stopped, and a status. Knows no sockets and no files: messages and the
  * stop latch go out through functions. One thread; times are CLOCK_MONOTONIC ms.
  */
@@ -11,6 +11,7 @@
 #include "robot/latch.h"
 #include "robot/outputs.h"
 #include "robot/sendq.h"
+#include "robot/telemetry.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct agent_config {
     const struct hal_driver *driver;
     void *hal;
     struct outputs *outputs;
+    struct spool *spool; /* the caller's, for samples that no relay takes; NULL: they are dropped */
     int64_t interval_ms;
     int heartbeat_ms;
     struct latch latch; /* as the last run left it; the outputs know of it already */
@@ -34,10 +36,7 @@ struct agent_config {
 };
 
 struct agent_stats {
-    uint64_t sent;     /* telemetry given to the link */
-    uint64_t dropped;  /* telemetry that the link did not take */
-    uint64_t acked;    /* telemetry that the relay stored */
-    uint64_t refused;  /* telemetry that it refused */
+    struct telemetry_stats telemetry;
     uint64_t commands; /* understood; without stop and re-arm */
     uint64_t invalid;  /* messages that could not be understood */
 };
@@ -46,7 +45,7 @@ struct agent *agent_create(const struct agent_config *config); /* NULL: out of m
 void agent_destroy(struct agent *a);                           /* NULL is allowed */
 
 void agent_opened(struct agent *a, int64_t now_ms);
-void agent_closed(struct agent *a);
+void agent_closed(struct agent *a, int64_t now_ms);
 void agent_message(struct agent *a, const char *text, size_t len, int64_t now_ms);
 void agent_tick(struct agent *a, int64_t now_ms); /* every 50 ms or so: it is the main loop's sign of life */
 

@@ -7,6 +7,7 @@
 #include "robot/latch.h"
 #include "robot/link.h"
 #include "robot/outputs.h"
+#include "robot/spool.h"
 #include "robot/trace.h"
 #include "robot/url.h"
 
@@ -21,8 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROGRAM "telerelay-robot"
-#define EXIT_MS 1500 /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
+#define PROGRAM      "telerelay-robot"
+#define MEMORY_BYTES (256 * 1024) /* for samples that wait, without a spool directory: a thousand or so */
+#define EXIT_MS      1500         /* from SIGTERM until the program ends, even when the main loop hangs (a resolver) */
 
 struct robot {
     struct conf conf;
@@ -30,7 +32,8 @@ struct robot {
     char **argv;
     struct url url;
     struct trace *trace;
-    int spool;          /* holds the spool directory; -1 without one */
+    int spool; /* holds the spool directory; -1 without one */
+    struct spool *samples;
     struct latch latch; /* as it was at the start */
     void *hal;
     struct outputs *outputs;
@@ -85,8 +88,12 @@ static void log_stats(const struct robot *r)
 {
     struct agent_stats s = agent_stats(r->agent);
 
-    log_info("telemetry_count", log_int("sent", (int64_t)s.sent), log_int("acked", (int64_t)s.acked),
-             log_int("refused", (int64_t)s.refused), log_int("dropped", (int64_t)s.dropped),
+    struct spool_stats waits = spool_stats(r->samples);
+
+    log_info("telemetry_count", log_int("sent", (int64_t)s.telemetry.sent),
+             log_int("acked", (int64_t)s.telemetry.acked), log_int("refused", (int64_t)s.telemetry.refused),
+             log_int("late", (int64_t)s.telemetry.late), log_int("waiting", (int64_t)waits.waiting),
+             log_int("pushed_out", (int64_t)waits.pushed), log_int("dropped", (int64_t)s.telemetry.dropped),
              log_int("trace_lost", (int64_t)trace_lost(r->trace)));
 }
 
@@ -94,7 +101,7 @@ static void on_closed(void *ctx)
 {
     struct robot *r = ctx;
 
-    agent_closed(r->agent);
+    agent_closed(r->agent, clock_mono_ms());
     log_stats(r);
 }
 
@@ -209,6 +216,24 @@ static int open_latch(struct robot *r)
     return 0;
 }
 
+static int open_samples(struct robot *r)
+{
+    const struct conf_robot *c = &r->conf.robot;
+    char err[CONF_PATH_MAX + 128];
+
+    r->samples = spool_create(c->spool, c->spool[0] != '\0' ? (size_t)c->spool_bytes : MEMORY_BYTES, err, sizeof(err));
+    if (!r->samples)
+        return complain("spool", err);
+    struct spool_stats s = spool_stats(r->samples);
+
+    if (s.damaged > 0)
+        log_error("spool_damaged", log_str("msg", "Lines that could not be read are skipped"),
+                  log_int("lines", (int64_t)s.damaged));
+    if (s.waiting > 0)
+        log_info("spool_found", log_str("msg", "Samples of the last run wait"), log_int("samples", (int64_t)s.waiting));
+    return 0;
+}
+
 static int open_outputs(struct robot *r)
 {
     const struct conf_robot *c = &r->conf.robot;
@@ -250,6 +275,7 @@ static int open_agent_and_link(struct robot *r)
         .driver = find_driver(c->driver),
         .hal = r->hal,
         .outputs = r->outputs,
+        .spool = r->samples,
         .interval_ms = interval_ms(r),
         .heartbeat_ms = c->heartbeat_ms,
         .latch = r->latch,
@@ -276,6 +302,7 @@ static void close_all(struct robot *r)
 {
     link_destroy(r->link); /* may still tell the agent of a connection that ends, and the agent the outputs */
     agent_destroy(r->agent);
+    spool_destroy(r->samples);
     outputs_destroy(r->outputs);
     if (r->hal)
         find_driver(r->conf.robot.driver)->close(r->hal);
@@ -290,7 +317,7 @@ static int run(struct robot *r)
     const struct conf_robot *c = &r->conf.robot;
     int rc;
 
-    if (open_latch(r) != 0 || open_outputs(r) != 0 || open_agent_and_link(r) != 0)
+    if (open_latch(r) != 0 || open_samples(r) != 0 || open_outputs(r) != 0 || open_agent_and_link(r) != 0)
         return -1;
     log_info("started", log_str("device_id", c->device_id), log_str("driver", c->driver), log_str("url", c->url),
              log_int("deadman_ms", c->deadman_ms), log_int("watchdog_ms", c->watchdog_ms), log_int("speed", 100),

@@ -27,7 +27,7 @@
 struct bus;
 struct ev_loop;
 
-enum bus_kind { BUS_TELEMETRY, BUS_STATUS, BUS_VIDEO, BUS_HEARTBEAT };
+enum bus_kind { BUS_TELEMETRY, BUS_STATUS, BUS_VIDEO, BUS_HEARTBEAT, BUS_BACKFILL };
 
 /* The website that a command came from, as the robot's relay knows it: the way back for its receipt. */
 struct bus_origin {
@@ -118,13 +118,29 @@ struct bus_sample {
     const char *metrics;
     size_t metrics_len;
 };
-/* time_ms: the sample's time as stored. why: NULL when stored, else the reason in plain words. */
+/* time_ms: the sample's time as stored; 0: it was in the history already. why: NULL when stored, else the reason in
+ * plain words. */
 typedef void bus_store_cb(void *ctx, void *owner, struct bus_sample *s, int64_t time_ms, const char *why);
 
 /* Appends to the robot's history. *s stays the caller's and must live until the callback. */
 int bus_store(struct bus *b, struct bus_sample *s, void *owner, bus_store_cb *cb);
 
-/* To the websites of every relay. Lost when the bus is down: -1. */
+/* Samples that had to wait. */
+struct bus_batch {
+    const char *device_id;
+    int64_t latest_ms; /* the latest time that can be right */
+    const char *lines; /* each "TIME_MS METRICS\n": the sample's own time, metrics as in bus_sample */
+    size_t len;        /* bytes of them */
+    size_t n;          /* lines, at most MSG_SAMPLES_MAX */
+};
+/* times: of each as stored, 0 for one that is in the history already. why: NULL when all are stored, else none is. */
+typedef void bus_batch_cb(void *ctx, void *owner, struct bus_batch *batch, const int64_t *times, const char *why);
+
+/* The same for all of a batch, or none. *batch stays the caller's and must live until the callback. */
+int bus_store_batch(struct bus *b, struct bus_batch *batch, void *owner, bus_batch_cb *cb);
+
+/* To the websites of every relay; BUS_BACKFILL: several messages, a newline between two. Lost when the bus is down: -1.
+ */
 int bus_publish(struct bus *b, enum bus_kind kind, const char *device_id, const char *json, size_t len);
 
 struct bus_command {

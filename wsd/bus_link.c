@@ -28,7 +28,7 @@ static const char *const script_text[BUS_SCRIPTS] = {
     [BUS_SCRIPT_ATTACH] = script_attach,     [BUS_SCRIPT_DETACH] = script_detach, [BUS_SCRIPT_BEAT] = script_beat,
     [BUS_SCRIPT_COMMAND] = script_command,   [BUS_SCRIPT_LEAVE] = script_leave,   [BUS_SCRIPT_STOP] = script_stop,
     [BUS_SCRIPT_SNAPSHOT] = script_snapshot, [BUS_SCRIPT_REPORT] = script_report, [BUS_SCRIPT_STATE] = script_state,
-    [BUS_SCRIPT_CONTROL] = script_control,   [BUS_SCRIPT_REST] = script_rest,
+    [BUS_SCRIPT_CONTROL] = script_control,   [BUS_SCRIPT_REST] = script_rest,     [BUS_SCRIPT_BATCH] = script_batch,
 };
 
 struct entry {

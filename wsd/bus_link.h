@@ -29,6 +29,7 @@ enum bus_script {
     BUS_SCRIPT_CONTROL,
     BUS_SCRIPT_STATE,
     BUS_SCRIPT_REST,
+    BUS_SCRIPT_BATCH,
     BUS_SCRIPTS
 };
 

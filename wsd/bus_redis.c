@@ -1,9 +1,6 @@
-#include "wsd/bus.h"
+#include "wsd/bus_internal.h"
 
 #include "common/clock.h"
-#include "common/rkey.h"
-#include "wsd/bus_channels.h"
-#include "wsd/bus_link.h"
 #include "wsd/bus_wire.h"
 
 #include <hiredis/hiredis.h>
@@ -11,20 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NOBODY ((struct bus_request){0})
-
-struct bus {
-    const struct conf *conf;
-    const struct bus_handlers *handlers;
-    void *ctx;
-    struct bus_link *link;
-    struct bus_channels *channels; /* whose commands arrive here */
-    char own_channel[RKEY_MAX];
-    bool upstream;  /* wanted */
-    bool untidy;    /* a robot that left could not be taken out */
-    int64_t newest; /* the highest number of an order that was seen or given out */
-};
 
 bool bus_up(const struct bus *b)
 {
@@ -42,8 +25,7 @@ void bus_forget(struct bus *b, void *owner)
     bus_channels_forget(b->channels, owner);
 }
 
-/* A callback of any type travels through a request as a plain function pointer. */
-static struct bus_request request(void *owner, void *token, void (*callback)(void))
+struct bus_request bus_request_of(void *owner, void *token, void (*callback)(void))
 {
     return (struct bus_request){.owner = owner, .token = token, .callback = callback};
 }
@@ -64,7 +46,7 @@ static void send_detach(void *ctx, const char *device_id, uint64_t conn)
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, conn);
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(text)};
-    if (bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, on_detached, NOBODY) != 0)
+    if (bus_link_script(b->link, BUS_SCRIPT_DETACH, args, 2, on_detached, BUS_NOBODY) != 0)
         b->untidy = true;
 }
 
@@ -95,7 +77,7 @@ static void on_joined(void *ctx, const char *device_id, uint64_t had, void *owne
     snprintf(most, sizeof(most), "%d", b->conf->wsd.max_devices);
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(had_text), BUS_ARG(most)};
     char *copy = strdup(device_id);
-    struct bus_request r = request(owner, copy, (void (*)(void))cb);
+    struct bus_request r = bus_request_of(owner, copy, (void (*)(void))cb);
     if (copy != NULL && bus_link_script(b->link, BUS_SCRIPT_ATTACH, args, 3, on_attached, r) == 0)
         return;
     free(copy);
@@ -122,9 +104,8 @@ void bus_detach(struct bus *b, const char *device_id, uint64_t conn)
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-/* To a stream of about `most` entries (0: any number). */
-static int append(struct bus *b, const char *key, int most, const char *id, const char *members, size_t len,
-                  bus_answer *answer, struct bus_request r)
+int bus_append(struct bus *b, const char *key, int most, const char *id, const char *members, size_t len,
+               bus_answer *answer, struct bus_request r)
 {
     char maxlen[16];
     snprintf(maxlen, sizeof(maxlen), "%d", most);
@@ -141,49 +122,19 @@ static int append(struct bus *b, const char *key, int most, const char *id, cons
     return bus_link_call(b->link, argv, n, answer, r);
 }
 
-static void on_stored(void *ctx, const struct bus_request *r, const redisReply *reply);
-
-static int send_sample(struct bus *b, struct bus_sample *s, bool own_time, struct bus_request r)
-{
-    char key[RKEY_MAX], id[32] = "*";
-    rkey_join(key, RKEY_STREAM_PREFIX, s->device_id);
-    if (own_time)
-        snprintf(id, sizeof(id), "%" PRId64 "-*", s->time_ms);
-    return append(b, key, b->conf->wsd.stream_maxlen, id, s->metrics, s->metrics_len, on_stored, r);
-}
-
-static void on_stored(void *ctx, const struct bus_request *r, const redisReply *reply)
-{
-    struct bus *b = ctx;
-    struct bus_sample *s = r->token;
-    bus_store_cb *cb = (bus_store_cb *)r->callback;
-    bool error = reply != NULL && reply->type == REDIS_REPLY_ERROR;
-    if (reply != NULL && reply->type == REDIS_REPLY_STRING)
-        cb(b->ctx, r->owner, s, strtoll(reply->str, NULL, 10), NULL);
-    else if (error && strstr(reply->str, "equal or smaller") && send_sample(b, s, false, *r) == 0)
-        return; /* not later than the last one stored: under the time of arrival then */
-    else
-        cb(b->ctx, r->owner, s, 0, error ? reply->str : "Redis was lost before it answered");
-}
-
-int bus_store(struct bus *b, struct bus_sample *s, void *owner, bus_store_cb *cb)
-{
-    return send_sample(b, s, s->time_ms > 0, request(owner, s, (void (*)(void))cb));
-}
-
 int bus_publish(struct bus *b, enum bus_kind kind, const char *device_id, const char *json, size_t len)
 {
     static const char *const prefix[] = {RCHAN_TELEMETRY_PREFIX, RCHAN_STATUS_PREFIX, RCHAN_VIDEO_PREFIX,
-                                         RCHAN_HEARTBEAT_PREFIX};
+                                         RCHAN_HEARTBEAT_PREFIX, RCHAN_BACKFILL_PREFIX};
     char channel[RKEY_MAX];
     rkey_join(channel, prefix[kind], device_id);
     struct rconn_arg argv[] = {BUS_ARG("PUBLISH"), BUS_ARG(channel), BUS_ARGN(json, len)};
-    return bus_link_call(b->link, argv, 3, NULL, NOBODY);
+    return bus_link_call(b->link, argv, 3, NULL, BUS_NOBODY);
 }
 
 int bus_event(struct bus *b, const char *members, size_t len)
 {
-    return append(b, RKEY_EVENTS, b->conf->wsd.events_maxlen, "*", members, len, NULL, NOBODY);
+    return bus_append(b, RKEY_EVENTS, b->conf->wsd.events_maxlen, "*", members, len, NULL, BUS_NOBODY);
 }
 
 int bus_outcome(struct bus *b, const char *device_id, int64_t seq, enum msg_outcome outcome, const char *reason)
@@ -196,7 +147,7 @@ int bus_outcome(struct bus *b, const char *device_id, int64_t seq, enum msg_outc
     jsonw_kv_int(&w, "seq", seq);
     jsonw_kv_str(&w, "outcome", msg_outcome_name(outcome));
     jsonw_kv_str(&w, "reason", reason);
-    return w.overflow ? -1 : append(b, key, b->conf->wsd.audit_maxlen, "*", w.buf + 1, w.len - 1, NULL, NOBODY);
+    return w.overflow ? -1 : bus_append(b, key, b->conf->wsd.audit_maxlen, "*", w.buf + 1, w.len - 1, NULL, BUS_NOBODY);
 }
 
 int bus_receipt(struct bus *b, const struct bus_origin *to, const char *json, size_t len)
@@ -209,7 +160,7 @@ int bus_receipt(struct bus *b, const struct bus_origin *to, const char *json, si
     w.len = (size_t)n;
     jsonw_raw(&w, json, len);
     struct rconn_arg argv[] = {BUS_ARG("PUBLISH"), BUS_ARG(channel), BUS_ARGN(w.buf, w.len)};
-    return w.overflow ? -1 : bus_link_call(b->link, argv, 3, NULL, NOBODY);
+    return w.overflow ? -1 : bus_link_call(b->link, argv, 3, NULL, BUS_NOBODY);
 }
 
 int bus_want(struct bus *b, const char *device_id)
@@ -218,7 +169,7 @@ int bus_want(struct bus *b, const char *device_id)
     rkey_join(channel, RCHAN_COMMAND_PREFIX, device_id);
     snprintf(text, sizeof(text), "watch %s", bus_link_instance(b->link));
     struct rconn_arg argv[] = {BUS_ARG("PUBLISH"), BUS_ARG(channel), BUS_ARG(text)};
-    return bus_link_call(b->link, argv, 3, NULL, NOBODY);
+    return bus_link_call(b->link, argv, 3, NULL, BUS_NOBODY);
 }
 
 void bus_set_name(struct bus *b, const char *device_id, const char *name)
@@ -226,7 +177,7 @@ void bus_set_name(struct bus *b, const char *device_id, const char *name)
     char key[RKEY_MAX];
     rkey_join(key, RKEY_DEVICE_PREFIX, device_id);
     struct rconn_arg argv[] = {BUS_ARG("HSET"), BUS_ARG(key), BUS_ARG("name"), BUS_ARG(name)};
-    bus_link_call(b->link, argv, 4, NULL, NOBODY);
+    bus_link_call(b->link, argv, 4, NULL, BUS_NOBODY);
 }
 
 void bus_listen_upstream(struct bus *b, bool wanted)
@@ -243,7 +194,7 @@ void bus_put_metrics(struct bus *b, const char *text, size_t len)
     rkey_join(key, RKEY_METRICS_PREFIX, b->conf->wsd.name);
     snprintf(ttl, sizeof(ttl), "%d", RKEY_METRICS_TTL_S);
     struct rconn_arg argv[] = {BUS_ARG("SET"), BUS_ARG(key), BUS_ARGN(text, len), BUS_ARG("EX"), BUS_ARG(ttl)};
-    bus_link_call(b->link, argv, 5, NULL, NOBODY);
+    bus_link_call(b->link, argv, 5, NULL, BUS_NOBODY);
 }
 
 void bus_leave(struct bus *b)
@@ -295,7 +246,7 @@ void bus_tidy(struct bus *b)
 
 void bus_request_snapshot(struct bus *b)
 {
-    bus_link_script(b->link, BUS_SCRIPT_SNAPSHOT, NULL, 0, on_snapshot, NOBODY);
+    bus_link_script(b->link, BUS_SCRIPT_SNAPSHOT, NULL, 0, on_snapshot, BUS_NOBODY);
 }
 
 /* --- orders -------------------------------------------------------------------------------- */
@@ -370,7 +321,8 @@ int bus_send(struct bus *b, const struct bus_command *c, void *owner, void *toke
                                BUS_ARG(a.by),
                                BUS_ARG(a.tail),
                                BUS_ARGN(flags, n)};
-    return bus_link_script(b->link, BUS_SCRIPT_COMMAND, args, 9, on_sent, request(owner, token, (void (*)(void))cb));
+    return bus_link_script(b->link, BUS_SCRIPT_COMMAND, args, 9, on_sent,
+                           bus_request_of(owner, token, (void (*)(void))cb));
 }
 
 int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, bus_command_cb *cb)
@@ -390,7 +342,8 @@ int bus_stop(struct bus *b, const struct bus_stop *s, void *owner, void *token, 
                                BUS_ARGN(w.buf, w.len - 1),
                                BUS_ARG(a.by),
                                BUS_ARG(a.tail)};
-    return bus_link_script(b->link, BUS_SCRIPT_STOP, args, 7, on_sent, request(owner, token, (void (*)(void))cb));
+    return bus_link_script(b->link, BUS_SCRIPT_STOP, args, 7, on_sent,
+                           bus_request_of(owner, token, (void (*)(void))cb));
 }
 
 int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t seq, const char *by)
@@ -401,7 +354,7 @@ int bus_report_stop(struct bus *b, const char *device_id, bool stopped, int64_t 
     bus_wire_name(name, by);
     snprintf(seq_text, sizeof(seq_text), "%" PRId64, seq < 0 ? -1 : seq);
     struct rconn_arg args[] = {BUS_ARG(device_id), BUS_ARG(stopped ? "1" : "0"), BUS_ARG(seq_text), BUS_ARG(name)};
-    return bus_link_script(b->link, BUS_SCRIPT_REPORT, args, 4, NULL, NOBODY);
+    return bus_link_script(b->link, BUS_SCRIPT_REPORT, args, 4, NULL, BUS_NOBODY);
 }
 
 /* {enum bus_control_result, epoch, holder} */
@@ -437,7 +390,7 @@ int bus_control(struct bus *b, enum bus_control_op op, const char *device_id, ui
         BUS_ARG(names[op]), BUS_ARG(device_id),         BUS_ARG(a.sender),          BUS_ARG(a.by),
         BUS_ARG(lease),     BUS_ARGN(d.buf, d.len - 1), BUS_ARGN(c.buf, c.len - 1), BUS_ARG(a.received)};
     return bus_link_script(b->link, BUS_SCRIPT_CONTROL, args, 8, on_controlled,
-                           request(owner, token, (void (*)(void))cb));
+                           bus_request_of(owner, token, (void (*)(void))cb));
 }
 
 /* --- what arrives -------------------------------------------------------------------------- */
@@ -518,7 +471,8 @@ static void on_pmessage(void *ctx, const char *channel, const char *text, size_t
     } kinds[] = {{RCHAN_TELEMETRY_PREFIX, sizeof(RCHAN_TELEMETRY_PREFIX) - 1, BUS_TELEMETRY},
                  {RCHAN_STATUS_PREFIX, sizeof(RCHAN_STATUS_PREFIX) - 1, BUS_STATUS},
                  {RCHAN_VIDEO_PREFIX, sizeof(RCHAN_VIDEO_PREFIX) - 1, BUS_VIDEO},
-                 {RCHAN_HEARTBEAT_PREFIX, sizeof(RCHAN_HEARTBEAT_PREFIX) - 1, BUS_HEARTBEAT}};
+                 {RCHAN_HEARTBEAT_PREFIX, sizeof(RCHAN_HEARTBEAT_PREFIX) - 1, BUS_HEARTBEAT},
+                 {RCHAN_BACKFILL_PREFIX, sizeof(RCHAN_BACKFILL_PREFIX) - 1, BUS_BACKFILL}};
     struct bus *b = ctx;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strncmp(channel, kinds[i].prefix, kinds[i].len) == 0)
@@ -540,10 +494,10 @@ static void on_up(void *ctx)
     if (b->upstream)
         bus_link_subscribe(b->link, "PSUBSCRIBE", RCHAN_UPSTREAM_PATTERN);
     bus_request_snapshot(b);
-    bus_link_script(b->link, BUS_SCRIPT_REST, NULL, 0, NULL, NOBODY);
+    bus_link_script(b->link, BUS_SCRIPT_REST, NULL, 0, NULL, BUS_NOBODY);
     b->handlers->state(b->ctx, true);
     /* Behind the stops that could not be latched before: they are in it. */
-    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, NOBODY);
+    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, BUS_NOBODY);
 }
 
 static void on_down(void *ctx)

@@ -317,12 +317,25 @@ static void on_state(void *ctx, bool up)
     hub_send_relay_status(h, NULL, up);
 }
 
+/* One message per line. */
+static void pass_backfill(struct hub *h, const char *device_id, const char *lines, size_t len)
+{
+    for (const char *end = lines + len; lines < end;) {
+        const char *eol = memchr(lines, '\n', (size_t)(end - lines));
+        size_t n = (size_t)((eol != NULL ? eol : end) - lines);
+        hub_broadcast(h, OUTQ_BACKFILL, 0, device_id, lines, n);
+        lines += n + 1;
+    }
+}
+
 static void on_upstream(void *ctx, enum bus_kind kind, const char *device_id, const char *json, size_t len)
 {
-    static const enum outq_lane lanes[] = {OUTQ_TELEMETRY, OUTQ_CONTROL, OUTQ_VIDEO, OUTQ_TELEMETRY};
+    static const enum outq_lane lanes[] = {OUTQ_TELEMETRY, OUTQ_CONTROL, OUTQ_VIDEO};
     uint32_t key = kind == BUS_STATUS ? 0 : outq_key(device_id, strlen(device_id));
     if (kind == BUS_HEARTBEAT)
         hub_pass_heartbeat(ctx, device_id, json, len);
+    else if (kind == BUS_BACKFILL)
+        pass_backfill(ctx, device_id, json, len);
     else
         hub_broadcast(ctx, lanes[kind], key, device_id, json, len);
 }

@@ -1,7 +1,7 @@
 /*
- * The hub's insides, for its own files only: hub.c (who is here), hub_message.c (what peers say), hub_command.c (what
- * websites command), hub_control.c (who may), hub_robot.c (what robots get and answer), hub_state.c (who is stopped,
- * who has control), hub_send.c.
+ * The hub's insides, for its own files only: hub.c (who is here), hub_message.c (what peers say), hub_samples.c
+ * (telemetry that is kept), hub_command.c (what websites command), hub_control.c (who may), hub_robot.c (what robots
+ * get and answer), hub_state.c (who is stopped, who has control), hub_send.c.
  */
 #ifndef TELERELAY_HUB_INTERNAL_H
 #define TELERELAY_HUB_INTERNAL_H
@@ -62,6 +62,7 @@ struct hub {
     unsigned n_websites;
     struct session *told; /* whom a list is being told */
     bool leaving;         /* this relay ends */
+    unsigned batches;     /* of samples that had waited, on their way into Redis */
 
     struct operator* operators; /* list */
     struct operator* by_number; /* the same, by number */
@@ -97,6 +98,10 @@ void hub_send_error(struct hub *h, struct session *s, enum msg_code code, const 
                     const char *id);
 void hub_send_ack(struct hub *h, struct session *s, const struct msg_ack *ack);
 void hub_send_relay_status(struct hub *h, struct session *s, bool up); /* s NULL: to every website */
+
+/* hub_samples.c: telemetry */
+void hub_store_sample(struct hub *h, struct session *s, const struct msg *m);
+void hub_store_batch(struct hub *h, struct session *s, const struct msg *m);
 
 /* hub_command.c: websites */
 struct operator* hub_operator(struct hub *h, struct session *s); /* made when there is none; NULL: out of memory */

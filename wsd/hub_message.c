@@ -5,13 +5,11 @@
 #include "wsd/relay.h"
 #include "wsd/ws.h"
 
-#include <assert.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define UPDATE_MAX 8192u /* telemetry_update with every metric at its longest */
+#define STATUS_MAX 8192u
 
 /* Per second and at once: what is kept of one robot's status in the history of events, which all robots share. */
 #define STATUS_RATE  1
@@ -19,92 +17,9 @@
 
 /* --- messages of robots -------------------------------------------------------------------- */
 
-/* A sample on its way into Redis: the message for the websites is ready but for its time. */
-struct pending {
-    struct bus_sample sample;
-    char device_id[MSG_DEVICE_ID_MAX + 1];
-    char id[MSG_COMMAND_ID_MAX + 1];
-    int64_t time_ms; /* as written at `time_at` */
-    size_t time_at;
-    size_t len;
-    char text[]; /* telemetry_update, then the metrics alone */
-};
-
-static void on_stored(void *ctx, void *owner, struct bus_sample *sample, int64_t time_ms, const char *why)
-{
-    struct hub *h = ctx;
-    struct pending *p = (struct pending *)sample;
-    struct session *s = owner;
-    if (why != NULL) {
-        char text[160];
-        h->metrics->samples_refused_total++;
-        snprintf(text, sizeof(text), "telemetry could not be stored: %s", why);
-        if (s != NULL)
-            hub_send_error(h, s, MSG_NOT_STORED, text, "telemetry", p->id);
-        free(p);
-        return;
-    }
-    h->metrics->samples_stored_total++;
-    if (time_ms != p->time_ms) {
-        char stamp[CLOCK_RFC3339_MS_LEN + 1];
-        clock_format_ms(stamp, time_ms);
-        memcpy(p->text + p->time_at, stamp, CLOCK_RFC3339_MS_LEN);
-    }
-    bus_publish(h->bus, BUS_TELEMETRY, p->device_id, p->text, p->len);
-    if (s != NULL) {
-        struct msg_ack ack = {"telemetry", p->id[0] ? p->id : NULL, "Telemetry data received and saved", -1,
-                              false,       clock_wall_us()};
-        hub_send_ack(h, s, &ack);
-    }
-    free(p);
-}
-
-static struct pending *prepare_sample(const struct robot *r, const struct msg *m)
-{
-    static_assert(offsetof(struct pending, sample) == 0, "on_stored casts");
-    char metrics[UPDATE_MAX], update[UPDATE_MAX];
-    struct jsonw mw, uw;
-    int64_t now = clock_wall_ms();
-    int64_t time_ms = relay_sample_time(m, now);
-    int64_t shown_ms = time_ms > 0 ? time_ms : now;
-    jsonw_init(&mw, metrics, sizeof(metrics));
-    msg_put_metrics(&mw, m);
-    jsonw_init(&uw, update, sizeof(update));
-    size_t time_at = msg_put_telemetry_update(&uw, r->id, r->name, mw.buf, mw.len, shown_ms);
-    struct pending *p = mw.overflow || uw.overflow ? NULL : malloc(sizeof(*p) + uw.len + mw.len);
-    if (p == NULL)
-        return NULL;
-    memcpy(p->device_id, r->id, sizeof(p->device_id));
-    snprintf(p->id, sizeof(p->id), "%s", m->id ? m->id : "");
-    p->time_ms = shown_ms;
-    p->time_at = time_at;
-    p->len = uw.len;
-    memcpy(p->text, update, uw.len);
-    memcpy(p->text + uw.len, metrics, mw.len);
-    p->sample = (struct bus_sample){p->device_id, time_ms, p->text + uw.len, mw.len};
-    return p;
-}
-
-static void store_telemetry(struct hub *h, struct session *s, const struct msg *m)
-{
-    struct robot *r = s->robot;
-    if (m->device_name != NULL && m->device_name[0] != '\0' && strcmp(m->device_name, r->name) != 0) {
-        snprintf(r->name, sizeof(r->name), "%s", m->device_name);
-        bus_set_name(h->bus, r->id, r->name);
-    }
-    struct pending *p = prepare_sample(r, m);
-    if (p != NULL && bus_store(h->bus, &p->sample, s, on_stored) == 0)
-        return;
-    h->metrics->samples_refused_total++;
-    hub_send_error(h, s, MSG_NOT_STORED,
-                   p ? "telemetry could not be stored: this relay has lost Redis" : "out of memory", m->type_name,
-                   m->id);
-    free(p);
-}
-
 static void publish_status(struct hub *h, struct session *s, const struct msg *m)
 {
-    char buf[UPDATE_MAX];
+    char buf[STATUS_MAX];
     struct jsonw w;
     jsonw_init(&w, buf, sizeof(buf));
     msg_put_robot_status(&w, m, s->robot->id, clock_wall_us());
@@ -115,7 +30,7 @@ static void publish_status(struct hub *h, struct session *s, const struct msg *m
         h->metrics->status_not_kept_total++;
         return;
     }
-    char members[UPDATE_MAX];
+    char members[STATUS_MAX];
     jsonw_init(&w, members, sizeof(members));
     jsonw_lit(&w, "\"kind\":\"status\"");
     jsonw_kv_str(&w, "device_id", s->robot->id);
@@ -166,8 +81,9 @@ static bool within_limit(struct hub *h, struct session *s, const struct msg *m, 
     bool robot = s->from == MSG_FROM_ROBOT;
     if (is_exempt(h, s, m))
         return true;
-    enum limit_verdict verdict = limit_take(&s->limit, robot ? conf->robot_rate : conf->website_rate,
-                                            robot ? conf->robot_burst : conf->website_burst, clock_mono_ms());
+    enum limit_verdict verdict =
+        limit_take_many(&s->limit, m ? relay_cost(m) : 1, robot ? conf->robot_rate : conf->website_rate,
+                        robot ? conf->robot_burst : conf->website_burst, clock_mono_ms());
     if (verdict == LIMIT_OK)
         return true;
     h->metrics->messages_rate_limited_total++;
@@ -228,7 +144,10 @@ static void handle(struct hub *h, struct session *s, const struct msg *m)
         s->op->said_ms = clock_mono_ms();
     switch (m->type) {
     case MSG_TELEMETRY:
-        store_telemetry(h, s, m);
+        hub_store_sample(h, s, m);
+        break;
+    case MSG_TELEMETRY_BATCH:
+        hub_store_batch(h, s, m);
         break;
     case MSG_STATUS:
         publish_status(h, s, m);
@@ -269,13 +188,14 @@ void hub_message(struct hub *h, struct session *s, const char *text, size_t len)
         return; /* replaced; its end is on the way */
     if (s->robot != NULL)
         s->robot->heard = true;
-    bool long_one = relay_only_video_is_that_long(&h->conf->wsd, s->from, len);
-    if (long_one && !relay_looks_like_video(text, len)) {
+    bool long_one = relay_is_long(&h->conf->wsd, s->from, len);
+    enum msg_type only = long_one ? relay_long_type(&h->conf->wsd, text, len) : MSG_NONE;
+    if (long_one && only == MSG_NONE) {
         hub_bad_message(h, s, MSG_TOO_LARGE, NULL);
         return;
     }
     int rc = msg_decode(s->from, text, len, &m, &fault);
-    if (rc == 0 && long_one && m.type != MSG_VIDEO_FRAME) {
+    if (rc == 0 && long_one && m.type != only) {
         msg_finish(&m);
         hub_bad_message(h, s, MSG_TOO_LARGE, NULL);
         return;

@@ -9,7 +9,9 @@
 static void count_push(struct hub *h, enum outq_lane lane, enum outq_result result)
 {
     h->metrics->frames_sent_total++;
-    if (result == OUTQ_REFUSED)
+    if (result == OUTQ_REFUSED && lane == OUTQ_BACKFILL)
+        h->metrics->backfill_dropped_total++;
+    else if (result == OUTQ_REFUSED)
         h->metrics->queue_refused_total++;
     else if (result == OUTQ_REPLACED && lane == OUTQ_COMMAND)
         h->metrics->commands_replaced_total++;

@@ -5,9 +5,15 @@
 
 enum limit_verdict limit_take(struct limit *l, int rate, int burst, int64_t now_ms)
 {
+    return limit_take_many(l, 1, rate, burst, now_ms);
+}
+
+enum limit_verdict limit_take_many(struct limit *l, int n, int rate, int burst, int64_t now_ms)
+{
     if (rate <= 0)
         return LIMIT_OK;
     int64_t full = (int64_t)burst * 1000;
+    int64_t cost = (int64_t)(n < burst ? n : burst) * 1000;
     int64_t milli = full;
     if (l->at_ms != 0) {
         int64_t gained = (now_ms - l->at_ms) * rate;
@@ -16,8 +22,8 @@ enum limit_verdict limit_take(struct limit *l, int rate, int burst, int64_t now_
     l->at_ms = now_ms;
     if (milli >= full / 2)
         l->refused = 0;
-    if (milli >= 1000) {
-        l->milli = (int32_t)(milli - 1000);
+    if (milli >= cost) {
+        l->milli = (int32_t)(milli - cost);
         return LIMIT_OK;
     }
     l->milli = (int32_t)milli;

@@ -17,7 +17,10 @@ enum limit_verdict {
     LIMIT_FLOOD /* refused, again and again: close the connection */
 };
 
-/* rate: messages per second, 0 for no limit; burst: 1..100000 messages. now_ms: monotonic. */
+/* rate: messages per second, 0 for no limit; burst: 1..1000000 messages. now_ms: monotonic. */
 enum limit_verdict limit_take(struct limit *l, int rate, int burst, int64_t now_ms);
+
+/* The same for one that counts as `n` (at most as `burst`, or it would never pass). */
+enum limit_verdict limit_take_many(struct limit *l, int n, int rate, int burst, int64_t now_ms);
 
 #endif

@@ -26,7 +26,10 @@
     X(status_not_kept_total, "Status messages passed on, but not kept since their robot sends too many")               \
     X(samples_stored_total, "Telemetry samples stored")                                                                \
     X(samples_refused_total, "Telemetry samples that could not be stored")                                             \
+    X(samples_backfilled_total, "Of the samples stored, those that had waited at their robot")                         \
+    X(samples_repeated_total, "Samples of batches that were stored before")                                            \
     X(telemetry_thinned_total, "Telemetry messages dropped for slow websites")                                         \
+    X(backfill_dropped_total, "Samples that had waited, not sent to websites that do not keep up")                     \
     X(video_replaced_total, "Unsent video frames that a newer one replaced")                                           \
     X(queue_refused_total, "Messages dropped since a connection's queue was full")                                     \
     X(connections_blocked_closed_total, "Websites closed since they did not read")                                     \

@@ -91,7 +91,7 @@ static bool make_room(struct outq *q, enum outq_lane lane, size_t len, size_t li
                       const struct outq_observer *observer)
 {
     while (!fits(q, len, limit)) {
-        if (drop_oldest(q, OUTQ_TELEMETRY, observer)) {
+        if (drop_oldest(q, OUTQ_BACKFILL, observer) || drop_oldest(q, OUTQ_TELEMETRY, observer)) {
             *thinned = true;
         } else if (lane == OUTQ_STOP &&
                    (drop_oldest(q, OUTQ_CONTROL, observer) || drop_oldest(q, OUTQ_COMMAND, observer) ||
@@ -147,6 +147,8 @@ static void insert(struct outq *q, const struct outq_item *item)
 enum outq_result outq_push(struct outq *q, const struct outq_item *item, bool slow, size_t limit,
                            const struct outq_observer *observer)
 {
+    if (item->lane == OUTQ_BACKFILL && (slow || !fits(q, item->frame->len, limit / 2)))
+        return OUTQ_REFUSED;
     bool latest_wins = item->key != 0 && (item->lane != OUTQ_TELEMETRY || slow);
     if (item->lane > OUTQ_COMMAND || item->key == 0)
         limit -= item->lane == OUTQ_STOP ? 0 : limit / 16;

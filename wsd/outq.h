@@ -7,6 +7,8 @@
  *   command    before acks; an item with a key replaces an unsent one with the same key (moves)
  *   control    acks, errors, connection and status messages; first in, first out
  *   telemetry  first in, first out while the peer keeps up; latest wins per key when it is slow
+ *   backfill   samples that are not the present: behind those that are, within half of the limit, refused when the peer
+ *              is slow; the first to make room
  *   video      latest wins per key; does not count towards the limit, since frames are shared
  *
  * A sixteenth of the limit is left for stops and for commands with a key, so that a zero always finds room.
@@ -21,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum outq_lane { OUTQ_STOP, OUTQ_COMMAND, OUTQ_CONTROL, OUTQ_TELEMETRY, OUTQ_VIDEO, OUTQ_LANES };
+enum outq_lane { OUTQ_STOP, OUTQ_COMMAND, OUTQ_CONTROL, OUTQ_TELEMETRY, OUTQ_BACKFILL, OUTQ_VIDEO, OUTQ_LANES };
 
 enum outq_result {
     OUTQ_QUEUED,   /* waits */
@@ -34,7 +36,7 @@ struct outq_item {
     struct frame *frame;
     int64_t deadline_ms; /* on the clock of outq_expire's now_ms; 0 for none */
     uint64_t token;      /* not 0: who queues it wants to know when it is not sent */
-    uint32_t key;        /* not 0: a newer one may replace it */
+    uint32_t key;        /* not 0: a newer one may replace it; 0 for backfill */
     enum outq_lane lane;
 };
 

@@ -13,6 +13,9 @@
 /* A robot's clock may be this far ahead of ours before its time stamps count as wrong. */
 #define RELAY_AHEAD_MS 2000
 
+/* So many samples of a batch count as one message. */
+#define RELAY_SAMPLES_PER_COST 10
+
 /* How a command travels to a robot: a key that is not 0 lets a newer one replace an unsent older one. */
 uint32_t relay_command_key(enum msg_type type);
 
@@ -23,11 +26,17 @@ int relay_command_ttl(const struct conf_wsd *conf, const struct msg *m);
 /* The largest message, in bytes, that this sender may send at all. */
 size_t relay_message_max(const struct conf_wsd *conf, enum msg_sender from);
 
-/* Whether a message of this length can only be video: anything else of a robot is smaller. */
-bool relay_only_video_is_that_long(const struct conf_wsd *conf, enum msg_sender from, size_t len);
+/* Whether a message is so long that only few types may be: anything else of a robot is shorter. */
+bool relay_is_long(const struct conf_wsd *conf, enum msg_sender from, size_t len);
 
-/* Cheap look at a long message before it is parsed: does it have the few members of a video frame? */
-bool relay_looks_like_video(const char *text, size_t len);
+/*
+ * A cheap look at a long message before it is parsed: the one type that it may have, MSG_VIDEO_FRAME or
+ * MSG_TELEMETRY_BATCH. MSG_NONE: none. A text of either that passes takes the parser about 1 MiB at most.
+ */
+enum msg_type relay_long_type(const struct conf_wsd *conf, const char *text, size_t len);
+
+/* How many messages one of this type counts as in its sender's rate limit. */
+int relay_cost(const struct msg *m);
 
 /* The time to store a sample under: the robot's own when it can be right, else -1 (that of arrival). */
 int64_t relay_sample_time(const struct msg *m, int64_t now_ms);

@@ -80,7 +80,36 @@ static bool put_state(struct jsonw *w, const struct msg *m, const char *device_i
     }
 }
 
-/* Writes `m` as the relay would pass it on; false when it would not. */
+static void put_batch(struct jsonw *w, const struct msg *m)
+{
+    char metrics[4096];
+    msg_put_batch_begin(w, m->id, m->device_name);
+    for (size_t i = 0; i < m->n_samples; i++) {
+        struct msg one;
+        struct jsonw mw;
+        jsonw_init(&mw, metrics, sizeof metrics);
+        msg_sample_at(m, i, &one);
+        msg_put_metrics(&mw, &one);
+        require(!mw.overflow);
+        msg_put_batch_sample(w, one.time_ms, metrics, mw.len);
+    }
+    msg_put_batch_end(w);
+}
+
+static void same_batch(const struct msg *a, const struct msg *b)
+{
+    struct msg one, other;
+    require(a->n_samples == b->n_samples && a->n_samples >= 1 && a->n_samples <= MSG_SAMPLES_MAX);
+    require(same_text(a->id, b->id) && same_text(a->device_name, b->device_name));
+    for (size_t i = 0; i < a->n_samples; i++) {
+        msg_sample_at(a, i, &one);
+        msg_sample_at(b, i, &other);
+        same_metrics(&one, &other);
+        require(one.time_ms == other.time_ms);
+    }
+}
+
+/* Writes `m` as the relay would pass it on, a batch as the robot; false when it would not. */
 static bool put_again(struct jsonw *w, const struct msg *m)
 {
     const char *device_id = m->device_id != NULL ? m->device_id : "robot_01";
@@ -99,7 +128,10 @@ static bool put_again(struct jsonw *w, const struct msg *m)
     case MSG_TELEMETRY_UPDATE:
         msg_put_metrics(&mw, m);
         require(!mw.overflow);
-        msg_put_telemetry_update(w, device_id, m->device_name, metrics, mw.len, m->time_ms);
+        if (m->late)
+            msg_put_late_update(w, device_id, m->device_name, metrics, mw.len, m->time_ms);
+        else
+            msg_put_telemetry_update(w, device_id, m->device_name, metrics, mw.len, m->time_ms);
         return true;
     case MSG_STATUS:
     case MSG_ROBOT_STATUS:
@@ -113,6 +145,9 @@ static bool put_again(struct jsonw *w, const struct msg *m)
         return true;
     case MSG_ERROR:
         put_error(w, m);
+        return true;
+    case MSG_TELEMETRY_BATCH:
+        put_batch(w, m);
         return true;
     default:
         return put_state(w, m, device_id);
@@ -143,8 +178,12 @@ static void check_again(const struct msg *m)
     if (!put_again(&w, m))
         return;
     require(!w.overflow);
-    require(msg_decode(MSG_FROM_RELAY, out, w.len, &back, &fault) == 0);
-    if (m->type == MSG_TELEMETRY || m->type == MSG_TELEMETRY_UPDATE) {
+    enum msg_sender sender = m->type == MSG_TELEMETRY_BATCH ? MSG_FROM_ROBOT : MSG_FROM_RELAY;
+    require(msg_decode(sender, out, w.len, &back, &fault) == 0);
+    require(m->late == back.late);
+    if (m->type == MSG_TELEMETRY_BATCH) {
+        same_batch(m, &back);
+    } else if (m->type == MSG_TELEMETRY || m->type == MSG_TELEMETRY_UPDATE) {
         same_metrics(m, &back);
         require(same_text(m->device_name, back.device_name) && m->time_ms == back.time_ms);
     } else if (m->type == MSG_STATUS || m->type == MSG_ROBOT_STATUS) {

@@ -14,6 +14,7 @@
 #define HANGUP_MS   3000
 #define ATTEMPT_MS  5000
 #define INTERVAL_MS 3000
+#define SPOOL_BYTES 32768
 
 enum state { WAITING, CONNECTING, OPEN };
 
@@ -26,6 +27,7 @@ struct robot {
     int n_relays;
     struct conf conf;
     struct latch disk;
+    struct spool *samples; /* likewise */
     struct outputs *outputs;
     struct agent *agent;
     enum state state;
@@ -174,7 +176,7 @@ static void lost(struct robot *r)
     r->retry_ms = clock_mono_ms() + chance_from(50, 1000);
     sendq_clear(&r->out);
     if (was_open && r->agent != NULL)
-        agent_closed(r->agent);
+        agent_closed(r->agent, clock_mono_ms());
     else if (was_open)
         outputs_link(r->outputs, false);
     check_unlinked(r->index);
@@ -291,6 +293,7 @@ void robot_start(struct robot *r)
     struct agent_config ac = {.device_id = r->id,
                               .driver = &driver,
                               .hal = r,
+                              .spool = r->samples,
                               .interval_ms = INTERVAL_MS,
                               .heartbeat_ms = r->conf.robot.heartbeat_ms,
                               .latch = r->disk,
@@ -375,6 +378,7 @@ struct robot *robot_create(int index, enum robot_kind kind, struct relay *const 
     r->n_relays = n_relays;
     r->disk.seq = -1;
     snprintf(r->id, sizeof(r->id), "robot_%d", index + 1);
+    r->samples = spool_create(NULL, SPOOL_BYTES, NULL, 0);
     int64_t wall = INT64_C(1790000000) * SIM_S;
     r->main = (struct node){.name = r->id, .wall_us = wall, .turn = flush, .self = r};
     r->thread = (struct node){.name = "dead-man", .wall_us = wall, .self = r};
@@ -385,5 +389,6 @@ struct robot *robot_create(int index, enum robot_kind kind, struct relay *const 
 void robot_destroy(struct robot *r)
 {
     robot_crash(r, false);
+    spool_destroy(r->samples);
     free(r);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SCRIPTS_MAX  32
-#define ARGS_MAX     64
+#define ARGS_MAX     256
 #define NUMBER_CHARS 40
 
 struct scripts {
@@ -132,6 +132,25 @@ static redisReply *take_reply(lua_State *lua, int at)
 
 /* --- scripts ------------------------------------------------------------------------------- */
 
+/* Nobody but us computes it: any 40 digits that depend on the text will do. */
+static void digest(const char *text, size_t len, char sha[41])
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
+    snprintf(sha, 41, "%016llx%016llx%08x", (unsigned long long)h, (unsigned long long)~h, (unsigned)len);
+}
+
+static int on_sha1hex(lua_State *lua)
+{
+    size_t len;
+    const char *text = luaL_checklstring(lua, 1, &len);
+    char sha[41];
+    digest(text, len, sha);
+    lua_pushlstring(lua, sha, 40);
+    return 1;
+}
+
 static int on_global_write(lua_State *lua)
 {
     return luaL_error(lua, "Script attempted to create global variable '%s'", lua_tostring(lua, 2));
@@ -153,6 +172,8 @@ struct scripts *scripts_create(redisReply *(*call)(void *ctx, const struct store
         lua_pushcclosure(s->lua, on_call, 2);
         lua_setfield(s->lua, -2, raises ? "call" : "pcall");
     }
+    lua_pushcfunction(s->lua, on_sha1hex);
+    lua_setfield(s->lua, -2, "sha1hex");
     lua_setglobal(s->lua, "redis");
     lua_newtable(s->lua); /* as in Redis, nothing global may be made */
     lua_pushcfunction(s->lua, on_global_write);
@@ -176,15 +197,6 @@ void scripts_flush(struct scripts *s)
 {
     while (s->count > 0)
         luaL_unref(s->lua, LUA_REGISTRYINDEX, s->loaded[--s->count].ref);
-}
-
-/* Nobody but us computes it: any 40 digits that depend on the text will do. */
-static void digest(const char *text, size_t len, char sha[41])
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
-    snprintf(sha, 41, "%016llx%016llx%08x", (unsigned long long)h, (unsigned long long)~h, (unsigned)len);
 }
 
 int scripts_load(struct scripts *s, const char *text, size_t len, char sha[41], char *why, size_t why_cap)

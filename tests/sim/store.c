@@ -1,5 +1,7 @@
 #include "tests/sim/store.h"
 
+#include "tests/sim/stream.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,8 +27,7 @@ struct key {
     char *value; /* STRING */
     size_t len;
     struct field *fields;
-    size_t entries;              /* STREAM */
-    long long last_ms, last_seq; /* STREAM: the newest id */
+    struct stream *stream; /* STREAM */
     UT_hash_handle hh;
 };
 
@@ -139,6 +140,9 @@ static void drop_key(struct store *s, struct key *k)
     HASH_ITER (hh, k->fields, f, next)
         drop_field(k, f);
     HASH_DEL(s->keys, k);
+    if (k->stream != NULL)
+        stream_clear(k->stream);
+    free(k->stream);
     free(k->name);
     free(k->value);
     free(k);
@@ -173,6 +177,7 @@ static struct key *add_key(struct store *s, const char *name, enum kind kind)
     k = must(calloc(1, sizeof(*k)));
     k->name = duplicate(name, strlen(name));
     k->kind = kind;
+    k->stream = kind == STREAM ? must(calloc(1, sizeof(*k->stream))) : NULL;
     HASH_ADD_KEYPTR(hh, s->keys, k->name, strlen(k->name), k);
     return k;
 }
@@ -215,9 +220,8 @@ struct store *store_copy(const struct store *s)
         struct key *to = add_key(copy, k->name, k->kind);
         to->value = k->value ? duplicate(k->value, k->len) : NULL;
         to->len = k->len;
-        to->entries = k->entries;
-        to->last_ms = k->last_ms;
-        to->last_seq = k->last_seq;
+        if (k->stream != NULL)
+            stream_copy(to->stream, k->stream);
         for (const struct field *f = k->fields; f != NULL; f = f->hh.next)
             set_field(to, &(struct store_arg){f->name, strlen(f->name)}, f->value, f->len, f->score);
     }
@@ -470,37 +474,58 @@ static redisReply *do_zrange(const struct call *c)
     return r;
 }
 
-/* XADD key [MAXLEN [~] n] id field value …; ids: "*", "MS-*", "MS-SEQ" */
+/* XADD key [MAXLEN [~] n] id field value; ids: "*", "MS-*", "MS-SEQ" */
 static redisReply *do_xadd(const struct call *c)
 {
-    struct key *k = add_key(c->s, arg(c, 1), STREAM);
+    struct stream *st = add_key(c->s, arg(c, 1), STREAM)->stream;
     size_t i = 2, maxlen = 0;
     char buf[64];
     if (strcasecmp(arg(c, i), "MAXLEN") == 0) {
         i += strcmp(arg(c, i + 1), "~") == 0 ? 2 : 1;
         maxlen = strtoull(arg(c, i++), NULL, 10);
     }
-    const char *id = arg(c, i);
-    bool own = *id != '*';
-    long long ms = own ? atoll(id) : c->wall_us / 1000, seq = 0;
-    const char *dash = strchr(id, '-');
-    if (ms == k->last_ms)
-        seq = k->last_seq + 1;
-    if (own && dash != NULL && dash[1] != '*')
-        seq = atoll(dash + 1);
-    if (ms < k->last_ms || (ms == k->last_ms && seq <= k->last_seq && k->entries > 0)) {
-        if (own)
-            return store_error("ERR The ID specified in XADD is equal or smaller than the target stream top item");
-        ms = k->last_ms;
-        seq = k->last_seq + 1;
-    }
-    k->last_ms = ms;
-    k->last_seq = seq;
-    k->entries++;
-    if (maxlen > 0 && k->entries > maxlen)
-        k->entries = maxlen;
-    snprintf(buf, sizeof(buf), "%lld-%lld", ms, seq);
+    const char *value = arg(c, i + 2);
+    if (!stream_add(st, arg(c, i), c->wall_us / 1000, maxlen, arg(c, i + 1), value))
+        return store_error("ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    snprintf(buf, sizeof(buf), "%lld-%lld", st->last_ms, st->last_seq);
     return text(buf);
+}
+
+static redisReply *entry_reply(const struct stream_entry *e)
+{
+    redisReply *r = store_array(2);
+    char buf[64];
+    snprintf(buf, sizeof(buf), "%lld-%lld", e->ms, e->seq);
+    r->element[0] = text(buf);
+    r->element[1] = store_array(2);
+    r->element[1]->element[0] = text(e->field);
+    r->element[1]->element[1] = text(e->value);
+    return r;
+}
+
+/* XRANGE key MS MS */
+static redisReply *do_xrange(const struct call *c)
+{
+    const struct stream *st = key(c) ? key(c)->stream : NULL;
+    long long low = atoll(arg(c, 2)), high = atoll(arg(c, 3));
+    redisReply *r = store_array(st ? st->count : 0);
+    size_t n = 0;
+    for (size_t i = 0; st != NULL && i < st->count; i++) {
+        if (stream_at(st, i)->ms >= low && stream_at(st, i)->ms <= high)
+            r->element[n++] = entry_reply(stream_at(st, i));
+    }
+    r->elements = n;
+    return r;
+}
+
+/* XREVRANGE key + - COUNT 1 */
+static redisReply *do_xrevrange(const struct call *c)
+{
+    const struct stream *st = key(c) ? key(c)->stream : NULL;
+    redisReply *r = store_array(st && st->count > 0);
+    if (r->elements > 0)
+        r->element[0] = entry_reply(stream_at(st, st->count - 1));
+    return r;
 }
 
 static redisReply *do_pexpire(const struct call *c)
@@ -523,21 +548,37 @@ redisReply *store_call(struct store *s, const struct store_arg *argv, size_t arg
     static const struct {
         const char *name;
         redisReply *(*run)(const struct call *);
-    } commands[] = {{"HGET", do_hget},       {"HMGET", do_hmget},
-                    {"HSET", do_hset},       {"TIME", do_time},
-                    {"XADD", do_xadd},       {"GET", do_get},
-                    {"SET", do_set},         {"INCR", do_incr},
-                    {"DEL", do_del},         {"HDEL", do_remove},
-                    {"HKEYS", do_names},     {"HGETALL", do_hgetall},
-                    {"HEXISTS", do_has},     {"HLEN", do_count},
-                    {"HINCRBY", do_hincrby}, {"SADD", do_sadd},
-                    {"SREM", do_remove},     {"SMEMBERS", do_names},
-                    {"SCARD", do_count},     {"SISMEMBER", do_has},
-                    {"ZADD", do_zadd},       {"ZSCORE", do_zscore},
-                    {"ZCARD", do_count},     {"ZREM", do_remove},
-                    {"ZRANGE", do_zrange},   {"ZRANGEBYSCORE", do_zrange},
-                    {"EXISTS", do_exists},   {"EXPIRE", do_pexpire},
-                    {"PEXPIRE", do_pexpire}};
+    } commands[] = {{"HGET", do_hget},
+                    {"HMGET", do_hmget},
+                    {"HSET", do_hset},
+                    {"TIME", do_time},
+                    {"XADD", do_xadd},
+                    {"GET", do_get},
+                    {"SET", do_set},
+                    {"INCR", do_incr},
+                    {"DEL", do_del},
+                    {"HDEL", do_remove},
+                    {"HKEYS", do_names},
+                    {"HGETALL", do_hgetall},
+                    {"HEXISTS", do_has},
+                    {"HLEN", do_count},
+                    {"HINCRBY", do_hincrby},
+                    {"SADD", do_sadd},
+                    {"SREM", do_remove},
+                    {"SMEMBERS", do_names},
+                    {"SCARD", do_count},
+                    {"SISMEMBER", do_has},
+                    {"ZADD", do_zadd},
+                    {"ZSCORE", do_zscore},
+                    {"ZCARD", do_count},
+                    {"ZREM", do_remove},
+                    {"ZRANGE", do_zrange},
+                    {"ZRANGEBYSCORE", do_zrange},
+                    {"EXISTS", do_exists},
+                    {"EXPIRE", do_pexpire},
+                    {"PEXPIRE", do_pexpire},
+                    {"XRANGE", do_xrange},
+                    {"XREVRANGE", do_xrevrange}};
     struct call c = {s, argv, argc, wall_us};
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcasecmp(argv[0].at, commands[i].name) == 0)

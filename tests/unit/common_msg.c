@@ -74,6 +74,31 @@ static void put_safety(json_t *o, const struct msg *m)
     }
 }
 
+static json_t *to_metrics(const struct msg *m)
+{
+    json_t *metrics = json_object();
+    for (size_t i = 0; i < m->n_metrics; i++)
+        json_object_set_new(metrics, m->metrics[i].name, json_real(m->metrics[i].value));
+    return metrics;
+}
+
+static void put_samples(json_t *o, const struct msg *m)
+{
+    json_t *samples = json_array();
+    for (size_t i = 0; i < m->n_samples; i++) {
+        struct msg one;
+        msg_sample_at(m, i, &one);
+        json_t *sample = json_object();
+        json_object_set_new(sample, "metrics", to_metrics(&one));
+        json_object_set_new(sample, "time_ms", json_real((double)one.time_ms));
+        json_array_append_new(samples, sample);
+    }
+    if (m->type == MSG_TELEMETRY_BATCH)
+        json_object_set_new(o, "samples", samples);
+    else
+        json_decref(samples);
+}
+
 /* What was understood, in the form of a sample's "expect". */
 static json_t *to_expect(const struct msg *m)
 {
@@ -90,12 +115,11 @@ static json_t *to_expect(const struct msg *m)
     if (m->type == MSG_SET_SPEED || m->type == MSG_SET_BRIGHTNESS)
         json_object_set_new(o, "value", json_real(m->value));
     put_text(o, "device_name", m->device_name);
-    if (m->type == MSG_TELEMETRY || m->type == MSG_TELEMETRY_UPDATE) {
-        json_t *metrics = json_object();
-        for (size_t i = 0; i < m->n_metrics; i++)
-            json_object_set_new(metrics, m->metrics[i].name, json_real(m->metrics[i].value));
-        json_object_set_new(o, "metrics", metrics);
-    }
+    if (m->type == MSG_TELEMETRY || m->type == MSG_TELEMETRY_UPDATE)
+        json_object_set_new(o, "metrics", to_metrics(m));
+    put_samples(o, m);
+    put_flag(o, "late", m->late);
+    put_count(o, "stored", m->stored, 0);
     if (m->has_time)
         json_object_set_new(o, "time_ms", json_real((double)m->time_ms));
     put_text(o, "status", m->status);
@@ -118,6 +142,12 @@ static bool same(const json_t *a, const json_t *b)
 {
     if (json_is_number(a) && json_is_number(b))
         return json_number_value(a) == json_number_value(b);
+    if (json_is_array(a) && json_is_array(b)) {
+        bool all = json_array_size(a) == json_array_size(b);
+        for (size_t i = 0; all && i < json_array_size(a); i++)
+            all = same(json_array_get(a, i), json_array_get(b, i));
+        return all;
+    }
     if (!json_is_object(a) || !json_is_object(b))
         return json_equal(a, b);
     const char *key;
@@ -353,6 +383,33 @@ static void times(void **state)
     }
 }
 
+/* As large as one can be: every sample with all metrics. */
+static void full_batch(void **state)
+{
+    (void)state;
+    static char text[300000];
+    struct msg m, one;
+    struct msg_fault fault;
+    size_t n = (size_t)snprintf(text, sizeof text, "{\"type\":\"telemetry_batch\",\"samples\":[");
+    for (int i = 0; i < MSG_SAMPLES_MAX; i++) {
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s{\"timestamp\":%d,\"signal\":1,\"cpu\":2", i ? "," : "",
+                              7 + i);
+        for (int k = 0; k < MSG_METRICS_EXTRA; k++)
+            n += (size_t)snprintf(text + n, sizeof text - n, ",\"a_name_of_thirty_two_letters_%03d\":%d.25", k, i);
+        n += (size_t)snprintf(text + n, sizeof text - n, ",\"battery\":%d}", i);
+    }
+    n += (size_t)snprintf(text + n, sizeof text - n, "]}");
+    assert_int_equal(msg_decode(MSG_FROM_ROBOT, text, n, &m, &fault), 0);
+    assert_int_equal(m.n_samples, MSG_SAMPLES_MAX);
+    for (size_t i = 0; i < MSG_SAMPLES_MAX; i++) {
+        msg_sample_at(&m, i, &one);
+        assert_int_equal(one.time_ms, (7 + (int64_t)i) * 1000);
+        assert_int_equal(one.n_metrics, MSG_METRICS_EXTRA + 3);
+        assert_true(one.metrics[0].value == (double)i && one.metrics[MSG_METRICS_EXTRA + 2].value == (double)i + 0.25);
+    }
+    msg_finish(&m);
+}
+
 static void thirty_two_metrics(void **state)
 {
     (void)state;
@@ -481,12 +538,10 @@ static void names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_samples), cmocka_unit_test(bad_bytes),
-        cmocka_unit_test(cut_anywhere),   cmocka_unit_test(depth),
-        cmocka_unit_test(video_sizes),    cmocka_unit_test(long_video),
-        cmocka_unit_test(times),          cmocka_unit_test(thirty_two_metrics),
-        cmocka_unit_test(numbers),        cmocka_unit_test(descriptions),
-        cmocka_unit_test(names),
+        cmocka_unit_test(golden_samples), cmocka_unit_test(bad_bytes),    cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(depth),          cmocka_unit_test(video_sizes),  cmocka_unit_test(long_video),
+        cmocka_unit_test(times),          cmocka_unit_test(full_batch),   cmocka_unit_test(thirty_two_metrics),
+        cmocka_unit_test(numbers),        cmocka_unit_test(descriptions), cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,22 @@ static void encoders_of_the_robot(void **state)
     written_as("robot_stop_state_stopped.json");
     msg_put_robot_stop_state(fresh(), false, -1, NULL);
     written_as("robot_stop_state_free.json");
+    msg_put_batch_begin(fresh(), "b-1", "Stairs");
+    msg_put_batch_sample(&w, T_MS, "\"battery\":85,\"cpu\":38", 21);
+    msg_put_batch_sample(&w, T_MS + 1000, "\"battery\":84.5", 14);
+    msg_put_batch_end(&w);
+    written_as("robot_telemetry_batch.json");
+    for (size_t cap = 0; cap < w.len; cap++) { /* what does not fit stays within */
+        struct jsonw tight;
+        char small[256] = "";
+        jsonw_init(&tight, small, cap);
+        msg_put_batch_begin(&tight, "b-1", "Stairs");
+        msg_put_batch_sample(&tight, T_MS, "\"battery\":85,\"cpu\":38", 21);
+        msg_put_batch_sample(&tight, T_MS + 1000, "\"battery\":84.5", 14);
+        msg_put_batch_end(&tight);
+        assert_true(tight.overflow && tight.len <= cap);
+        assert_true(cap == sizeof small || small[cap] == '\0');
+    }
 }
 
 /* What does not fit stays marked as such, and nothing is written in front of an object that is none. */
@@ -165,6 +181,10 @@ static void encoders_answers(void **state)
     ack = (struct msg_ack){"telemetry", NULL, "Telemetry data received and saved", -1, false, T_US};
     msg_put_ack(fresh(), &ack);
     written_as("relay_ack_telemetry.json");
+    ack = (struct msg_ack){"telemetry_batch", "b-1", "Telemetry data received and saved", -1, false, T_US};
+    msg_put_ack(fresh(), &ack);
+    msg_append_int(&w, "stored", 2);
+    written_as("relay_ack_telemetry_batch.json");
     struct msg_fault fault = {.code = MSG_INVALID_JSON};
     msg_put_error(fresh(), &fault);
     written_as("relay_error.json");
@@ -191,6 +211,8 @@ static void encoders_data(void **state)
     written_as("relay_telemetry_update.json");
     msg_put_telemetry_update(fresh(), "robot_01", NULL, "", 0, T_MS);
     written_as("relay_telemetry_update_bare.json");
+    msg_put_late_update(fresh(), "robot_01", "Stairs", metrics, strlen("\"battery\":85,\"cpu\":38"), T_MS);
+    written_as("relay_telemetry_update_late.json");
     m = (struct msg){.status = "ready", .message = "Calibrated ✓"};
     msg_put_robot_status(fresh(), &m, "robot_01", T_US);
     written_as("relay_robot_status.json");

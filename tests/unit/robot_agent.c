@@ -252,7 +252,7 @@ static void keeps_its_schedule(void **state)
     agent_tick(r->agent, 60100);
     agent_tick(r->agent, 60200);
     assert_int_equal(r->n_sent, 8);
-    agent_closed(r->agent);
+    agent_closed(r->agent, 3600000);
     agent_tick(r->agent, 90000);
     assert_int_equal(r->n_sent, 8);
 }
@@ -277,7 +277,7 @@ static void beats(void **state)
     agent_tick(r->agent, 9000); /* slept: one, not thirty-three */
     agent_tick(r->agent, 9050);
     assert_int_equal(r->n_hb, 9);
-    agent_closed(r->agent);
+    agent_closed(r->agent, 3600000);
     agent_tick(r->agent, 9500);
     assert_int_equal(r->n_hb, 9);
     agent_opened(r->agent, 9600); /* the numbers go on */
@@ -329,7 +329,7 @@ static void obeys(void **state)
     say(r, "{\"type\":\"request_frame\"}", 1100);
     assert_true(has(r->sent[r->n_sent - 1], "no_camera"));
     assert_int_equal(agent_stats(r->agent).commands, 5);
-    agent_closed(r->agent);
+    agent_closed(r->agent, 3600000);
     assert_true(r->left == 0 && r->right == 0 && r->pan == 0 && r->tilt == 0);
     assert_int_equal(r->brightness, 7);
 }
@@ -377,10 +377,10 @@ static void counts_what_became_of_telemetry(void **state)
     r->full = true;
     agent_tick(r->agent, 4000);
     s = agent_stats(r->agent);
-    assert_int_equal(s.sent, 1);
-    assert_int_equal(s.acked, 1);
-    assert_int_equal(s.refused, 1);
-    assert_int_equal(s.dropped, 1);
+    assert_int_equal(s.telemetry.sent, 1);
+    assert_int_equal(s.telemetry.acked, 1);
+    assert_int_equal(s.telemetry.refused, 1);
+    assert_int_equal(s.telemetry.dropped, 1);
     assert_int_equal(s.invalid, 0);
 }
 
@@ -469,7 +469,7 @@ static void stops_and_says_so(void **state)
     say(r, "{\"type\":\"stop\",\"seq\":7}", 1100); /* overtaken by the re-arm: a stop all the same, and the newest */
     assert_sent(r, 8, "{\"type\":\"stop_state\",\"stopped\":true,\"seq\":9}");
     assert_true(r->left == 0 && r->stored.stopped);
-    agent_closed(r->agent);
+    agent_closed(r->agent, 3600000);
     forget(r);
     agent_opened(r->agent, 2000);
     assert_sent(r, 0, "{\"type\":\"stop_state\",\"stopped\":true,\"seq\":9}");

@@ -56,6 +56,21 @@ static void refusals_cost_nothing(void **state)
     assert_int_equal(limit_take(&l, 10, 50, 1100), LIMIT_OK);
 }
 
+/* What counts as many takes as many, or nothing; and what counts for more than a burst still passes at times. */
+static void many_at_once(void **state)
+{
+    (void)state;
+    struct limit l = {0};
+    assert_int_equal(limit_take_many(&l, 7, 10, 10, 1000), LIMIT_OK);
+    assert_int_equal(limit_take_many(&l, 4, 10, 10, 1000), LIMIT_OVER);
+    assert_int_equal(limit_take_many(&l, 3, 10, 10, 1000), LIMIT_OK);
+    assert_int_equal(limit_take(&l, 10, 10, 1000), LIMIT_OVER);
+    assert_int_equal(limit_take_many(&l, 10, 10, 10, 1999), LIMIT_OVER);
+    assert_int_equal(limit_take_many(&l, 500, 10, 10, 2000), LIMIT_OK);
+    assert_int_equal(limit_take(&l, 10, 10, 2000), LIMIT_OVER);
+    assert_int_equal(limit_take_many(&l, 1000000, 0, 1, 2000), LIMIT_OK);
+}
+
 static void flood(void **state)
 {
     (void)state;
@@ -151,6 +166,7 @@ int main(void)
         cmocka_unit_test(no_limit),
         cmocka_unit_test(burst_then_rate),
         cmocka_unit_test(refusals_cost_nothing),
+        cmocka_unit_test(many_at_once),
         cmocka_unit_test(flood),
         cmocka_unit_test(flood_is_forgiven),
         cmocka_unit_test(steady_pace_within_the_rate_is_never_refused),

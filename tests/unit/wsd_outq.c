@@ -84,12 +84,12 @@ static void lanes_in_order(void **state)
 {
     (void)state;
     struct outq q = {0};
-    static const char *const names[OUTQ_LANES] = {"s", "m", "c", "t", "v"};
+    static const char *const names[OUTQ_LANES] = {"s", "m", "c", "t", "b", "v"};
     for (int round = 0; round < 2; round++) {
         for (int lane = OUTQ_LANES - 1; lane >= 0; lane--)
             assert_int_equal(put(&q, (enum outq_lane)lane, names[lane], 0, FAST), OUTQ_QUEUED);
     }
-    assert_string_equal(drain(&q), "ssmmccttvv");
+    assert_string_equal(drain(&q), "ssmmccttbbvv");
     outq_clear(&q);
 }
 
@@ -102,6 +102,26 @@ static void first_in_first_out(void **state)
         put(&q, OUTQ_CONTROL, name, 0, FAST);
     }
     assert_string_equal(drain(&q), "abcdefghijklmnopqrst");
+    outq_clear(&q);
+}
+
+/* Samples that waited give way to those that are the present, and never the other way round. */
+static void backfill_gives_way(void **state)
+{
+    (void)state;
+    struct outq q = {0};
+    assert_int_equal(put(&q, OUTQ_BACKFILL, "b", 0, FAST), OUTQ_QUEUED);
+    assert_int_equal(put(&q, OUTQ_TELEMETRY, "t", 7, FAST), OUTQ_QUEUED);
+    assert_int_equal(put(&q, OUTQ_BACKFILL, "B", 0, SLOW), OUTQ_REFUSED);
+    assert_int_equal(put(&q, OUTQ_TELEMETRY, "T", 7, SLOW), OUTQ_REPLACED);
+    assert_int_equal(put_at(&q, OUTQ_BACKFILL, "B", 32000, 0, 0, FAST), OUTQ_QUEUED);
+    assert_int_equal(put_at(&q, OUTQ_BACKFILL, "x", 1000, 0, 0, FAST), OUTQ_REFUSED); /* half of the limit is full */
+    assert_int_equal(put_at(&q, OUTQ_TELEMETRY, "u", 28000, 8, 0, FAST), OUTQ_QUEUED);
+    assert_int_equal(put_at(&q, OUTQ_TELEMETRY, "v", 20000, 9, 0, FAST), OUTQ_THINNED);
+    assert_string_equal(drain(&q), "Tuv");
+    put_at(&q, OUTQ_CONTROL, "c", 32000, 0, 0, FAST);
+    assert_int_equal(put_at(&q, OUTQ_BACKFILL, "x", 1000, 0, 0, FAST), OUTQ_REFUSED);
+    assert_string_equal(drain(&q), "c");
     outq_clear(&q);
 }
 
@@ -413,6 +433,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_in_order),
         cmocka_unit_test(first_in_first_out),
+        cmocka_unit_test(backfill_gives_way),
         cmocka_unit_test(latest_move_wins_in_place),
         cmocka_unit_test(latest_move_brings_its_deadline),
         cmocka_unit_test(telemetry_is_thinned_for_the_slow_only),

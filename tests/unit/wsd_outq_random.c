@@ -102,6 +102,8 @@ static void insert_at(struct model *m, size_t i, const struct waiting *w)
 
 static enum outq_result model_push(struct model *m, const struct waiting *w, bool slow)
 {
+    if (w->lane == OUTQ_BACKFILL && (slow || m->bytes + w->frame->len > m->limit / 2))
+        return OUTQ_REFUSED;
     bool latest = w->key != 0 && (w->lane != OUTQ_TELEMETRY || slow), thinned = false;
     bool urgent = w->lane == OUTQ_STOP || (w->lane == OUTQ_COMMAND && w->key != 0);
     size_t first = MODEL_MAX, limit = urgent ? m->limit : m->limit - m->limit / 16;
@@ -119,7 +121,7 @@ static enum outq_result model_push(struct model *m, const struct waiting *w, boo
         return OUTQ_REPLACED;
     }
     while (w->lane != OUTQ_VIDEO && m->bytes + w->frame->len > limit) {
-        if (!drop_first_of(m, OUTQ_TELEMETRY) &&
+        if (!drop_first_of(m, OUTQ_BACKFILL) && !drop_first_of(m, OUTQ_TELEMETRY) &&
             (w->lane != OUTQ_STOP || (!drop_first_of(m, OUTQ_CONTROL) && !drop_first_of(m, OUTQ_COMMAND)))) {
             if (w->lane != OUTQ_STOP)
                 return OUTQ_REFUSED;
@@ -157,9 +159,11 @@ static void random_push(struct model *m)
     static const enum outq_lane lanes[16] = {OUTQ_STOP,      OUTQ_COMMAND,   OUTQ_COMMAND, OUTQ_COMMAND,
                                              OUTQ_CONTROL,   OUTQ_CONTROL,   OUTQ_CONTROL, OUTQ_CONTROL,
                                              OUTQ_TELEMETRY, OUTQ_TELEMETRY, OUTQ_VIDEO,   OUTQ_TELEMETRY,
-                                             OUTQ_TELEMETRY, OUTQ_TELEMETRY, OUTQ_VIDEO,   OUTQ_TELEMETRY};
+                                             OUTQ_BACKFILL,  OUTQ_TELEMETRY, OUTQ_VIDEO,   OUTQ_BACKFILL};
     struct waiting w = {.lane = lanes[random_bits(&m->seed) % 16], .key = random_bits(&m->seed) % 8};
     bool slow = random_bits(&m->seed) % 4 == 0;
+    if (w.lane == OUTQ_BACKFILL)
+        w.key = 0;
     if (w.lane == OUTQ_STOP && random_bits(&m->seed) % 8 != 0)
         w.lane = OUTQ_COMMAND;
     if (w.lane <= OUTQ_COMMAND && random_bits(&m->seed) % 3 == 0)

@@ -14,6 +14,7 @@
 
 static const struct conf_wsd conf = {.command_bytes = 4096,
                                      .telemetry_bytes = 16384,
+                                     .batch_bytes = 131072,
                                      .video_bytes = 528384,
                                      .move_ttl_ms = 500,
                                      .setting_ttl_ms = 10000};
@@ -53,16 +54,18 @@ static void sizes(void **state)
     assert_int_equal(relay_message_max(&conf, MSG_FROM_WEBSITE), 4096);
     assert_int_equal(relay_message_max(&conf, MSG_FROM_ROBOT), 528384);
     struct conf_wsd odd = conf;
-    odd.video_bytes = 1024; /* a configuration may be odd; telemetry still gets through */
+    odd.video_bytes = odd.batch_bytes = 1024; /* a configuration may be odd; telemetry still gets through */
     assert_int_equal(relay_message_max(&odd, MSG_FROM_ROBOT), 16384);
-    assert_false(relay_only_video_is_that_long(&conf, MSG_FROM_ROBOT, 16384));
-    assert_true(relay_only_video_is_that_long(&conf, MSG_FROM_ROBOT, 16385));
-    assert_false(relay_only_video_is_that_long(&conf, MSG_FROM_WEBSITE, 1000000));
+    odd.batch_bytes = 20000;
+    assert_int_equal(relay_message_max(&odd, MSG_FROM_ROBOT), 20000);
+    assert_false(relay_is_long(&conf, MSG_FROM_ROBOT, 16384));
+    assert_true(relay_is_long(&conf, MSG_FROM_ROBOT, 16385));
+    assert_false(relay_is_long(&conf, MSG_FROM_WEBSITE, 1000000));
 }
 
 static bool looks(const char *text)
 {
-    return relay_looks_like_video(text, strlen(text));
+    return relay_long_type(&conf, text, strlen(text)) == MSG_VIDEO_FRAME;
 }
 
 static void video(void **state)
@@ -88,7 +91,7 @@ static void video_in_its_bounds(void **state)
         char *text = malloc(len + (len == 0));
         assert_non_null(text);
         memcpy(text, whole, len);
-        assert_int_equal(relay_looks_like_video(text, len), len >= needed);
+        assert_int_equal(relay_long_type(&conf, text, len) == MSG_VIDEO_FRAME, len >= needed);
         free(text);
     }
 }
@@ -108,8 +111,46 @@ static void random_videos(void **state)
             memcpy(text + random_bits(&seed) % (len - 13 + 1), "\"video_frame\"", 13);
         for (size_t k = 0; k < len; k++)
             commas += text[k] == ',';
-        assert_int_equal(relay_looks_like_video(text, len), named && commas <= 16);
+        assert_int_equal(relay_long_type(&conf, text, len) == MSG_VIDEO_FRAME, named && commas <= 16);
     }
+}
+
+/* `n` of `what` in a text that says it is a batch. */
+static enum msg_type type_of_batch(char what, size_t n)
+{
+    static char text[200000];
+    size_t len = (size_t)snprintf(text, sizeof(text), "\"telemetry_batch\"");
+    memset(text + len, what, n);
+    return relay_long_type(&conf, text, len + n);
+}
+
+static void batches(void **state)
+{
+    (void)state;
+    assert_int_equal(type_of_batch('{', 200), MSG_TELEMETRY_BATCH);
+    assert_int_equal(type_of_batch('{', 201), MSG_NONE);
+    assert_int_equal(type_of_batch('[', 16), MSG_TELEMETRY_BATCH);
+    assert_int_equal(type_of_batch('[', 17), MSG_NONE);
+    assert_int_equal(type_of_batch(',', 100 * 37), MSG_TELEMETRY_BATCH); /* every sample with all metrics */
+    assert_int_equal(type_of_batch(',', 7400), MSG_TELEMETRY_BATCH);
+    assert_int_equal(type_of_batch(',', 7401), MSG_NONE);
+    assert_int_equal(type_of_batch('a', 131072 - 17), MSG_TELEMETRY_BATCH);
+    assert_int_equal(type_of_batch('a', 131072 - 16), MSG_NONE); /* batch_bytes */
+    assert_int_equal(relay_long_type(&conf, "\"telemetry\"", 11), MSG_NONE);
+    assert_int_equal(relay_long_type(&conf, "", 0), MSG_NONE);
+    struct conf_wsd thin = conf;
+    thin.video_bytes = 20; /* what video may not be, a batch may */
+    assert_int_equal(relay_long_type(&thin, "\"video_frame\" \"telemetry_batch\"", 31), MSG_TELEMETRY_BATCH);
+}
+
+static void costs(void **state)
+{
+    (void)state;
+    struct msg m = {.type = MSG_TELEMETRY};
+    assert_int_equal(relay_cost(&m), 1);
+    m.type = MSG_TELEMETRY_BATCH;
+    for (m.n_samples = 1; m.n_samples <= MSG_SAMPLES_MAX; m.n_samples++)
+        assert_int_equal(relay_cost(&m), (int)(m.n_samples + 9) / 10);
 }
 
 static void sample_times(void **state)
@@ -180,9 +221,11 @@ static void paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes),        cmocka_unit_test(sizes),        cmocka_unit_test(video),
-        cmocka_unit_test(random_videos), cmocka_unit_test(sample_times), cmocka_unit_test(video_in_its_bounds),
-        cmocka_unit_test(zero_motion),   cmocka_unit_test(paths),
+        cmocka_unit_test(routes),       cmocka_unit_test(sizes),
+        cmocka_unit_test(video),        cmocka_unit_test(random_videos),
+        cmocka_unit_test(batches),      cmocka_unit_test(costs),
+        cmocka_unit_test(sample_times), cmocka_unit_test(video_in_its_bounds),
+        cmocka_unit_test(zero_motion),  cmocka_unit_test(paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

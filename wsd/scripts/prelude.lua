@@ -3,8 +3,9 @@
 -- ARGV of every script: instance, relay name, most events, most commands per device to keep (0: any); its own follow.
 -- Keys are made here, so all of this needs one Redis, no cluster. Names (device ids, relays, people) have no
 -- character that JSON or a space-separated text would have to escape; other text comes as JSON.
--- No other Redis commands than TIME HGET HMGET HSET HDEL HKEYS HGETALL HEXISTS GET SET INCR SADD SREM SMEMBERS SCARD
--- ZADD ZSCORE ZCARD ZREM ZRANGE ZRANGEBYSCORE PUBLISH XADD DEL: the simulation knows only these.
+-- No other Redis commands than TIME HGET HMGET HSET HDEL HKEYS HGETALL HEXISTS HLEN GET SET INCR SADD SREM SMEMBERS
+-- SCARD ZADD ZSCORE ZCARD ZREM ZRANGE ZRANGEBYSCORE PUBLISH XADD XRANGE XREVRANGE DEL PEXPIRE, and of redis. only call,
+-- pcall and sha1hex: the simulation knows no others.
 local instance, relay, events_maxlen, commands_maxlen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local call = redis.call
 local clock = call('TIME')
