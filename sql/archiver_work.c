@@ -1,0 +1,345 @@
+#include "sql/archiver_internal.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <string.h>
+
+#define BATCH_BYTES ((size_t)16 * 1024 * 1024)
+#define SAID_MOST   10 /* lines about single streams, per transaction or look */
+
+static const char *const kind_names[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
+
+static struct plan_room whole_batch(const struct archiver *a)
+{
+    return (struct plan_room){.rows = (size_t)a->conf->archive.batch, .bytes = BATCH_BYTES};
+}
+
+static int64_t hot(const struct archiver *a, enum archive_kind kind)
+{
+    return kind == ARCHIVE_SAMPLES ? a->conf->archive.hot_samples : a->conf->archive.hot_entries;
+}
+
+/* The relays' hard cap: theirs are the same file. */
+static int64_t maxlen(const struct archiver *a, enum archive_kind kind)
+{
+    switch (kind) {
+    case ARCHIVE_SAMPLES:
+        return a->conf->wsd.stream_maxlen;
+    case ARCHIVE_EVENTS:
+        return a->conf->wsd.events_maxlen;
+    default:
+        return a->conf->wsd.audit_maxlen;
+    }
+}
+
+/* --- positions ------------------------------------------------------------------------------------- */
+
+struct positions {
+    struct plan *plan;
+    size_t n;
+};
+
+static int on_position(void *ctx, enum archive_kind kind, const char *device_id, struct streamid position)
+{
+    struct positions *p = ctx;
+    struct plan_stream *s = plan_stream(p->plan, kind, device_id, strlen(device_id));
+    if (s) {
+        s->known = true;
+        s->position = position;
+    }
+    p->n++;
+    return 0;
+}
+
+enum archiver_step archiver_work_positions(struct archiver *a)
+{
+    int from, to;
+    struct positions p = {.plan = a->plan};
+    if (archive_migrate(a->db, &from, &to) < 0)
+        return archiver_database_away(a);
+    if (from != to)
+        log_info("migrated", log_int("from", from), log_int("to", to));
+    plan_forget_positions(a->plan);
+    if (archive_positions(a->db, on_position, &p) < 0)
+        return archiver_database_away(a);
+    archiver_database_back(a);
+    a->ever = a->ever || p.n > 0;
+    a->positioned = true;
+    a->verified = false;
+    log_debug("positions", log_int("streams", (int64_t)p.n));
+    return ARCHIVER_OK;
+}
+
+/* --- trimming -------------------------------------------------------------------------------------- */
+
+static enum archiver_step trim(struct archiver *a, struct plan_stream *const *group, size_t n)
+{
+    int64_t entries[PLAN_GROUP], trimmed;
+    bool refused;
+    for (size_t i = 0; i < n; i++)
+        entries[i] = plan_trim(group[i]->length, hot(a, group[i]->kind));
+    if (feed_trim(a->redis, group, entries, n, &trimmed, &refused) < 0)
+        return archiver_redis_away(a);
+    a->report.trimmed += trimmed;
+    if (refused && !a->refused)
+        log_warn("trim_refused", log_str("reason", archiver_redis_reason(a->redis)));
+    a->refused = refused;
+    return ARCHIVER_OK;
+}
+
+static enum archiver_step trim_batch(struct archiver *a)
+{
+    struct plan_stream *group[PLAN_GROUP];
+    size_t n = 0, parts = batch_size(a->batch);
+    for (size_t i = 0; i < parts; i++) {
+        group[n++] = batch_at(a->batch, i)->stream;
+        if (n < PLAN_GROUP && i + 1 < parts)
+            continue;
+        enum archiver_step step = trim(a, group, n);
+        if (step != ARCHIVER_OK)
+            return step;
+        n = 0;
+    }
+    return ARCHIVER_OK;
+}
+
+/* --- Redis gone back ------------------------------------------------------------------------------- */
+
+/* The entry at the position is not in Redis: the hard cap was faster, or Redis has lost its end. */
+static int verify_one(struct archiver *a, struct plan_stream *s, size_t *back)
+{
+    struct plan_facts facts;
+    if (feed_facts(a->redis, s, &facts) < 0)
+        return -1;
+    if (plan_judge_missing(s, &facts) != PLAN_BACK)
+        return 0;
+    if (facts.length > 0 || facts.last.ms > 0)
+        ++*back;
+    return feed_set_aside(a->redis, s, clock_wall_ms());
+}
+
+static enum archiver_step verify_group(struct archiver *a, struct plan_stream *const *group, size_t n, size_t *back)
+{
+    bool there[PLAN_GROUP];
+    if (feed_anchors(a->redis, group, n, there) < 0)
+        return archiver_redis_away(a);
+    for (size_t i = 0; i < n; i++) {
+        struct plan_stream *s = group[i];
+        s->kept = s->length < hot(a, s->kind) ? s->length : hot(a, s->kind);
+        if (!there[i] && verify_one(a, s, back) < 0)
+            return archiver_redis_away(a);
+    }
+    enum archiver_step step = trim(a, group, n);
+    return step == ARCHIVER_OK ? archiver_tend(a) : step;
+}
+
+enum archiver_step archiver_work_verify(struct archiver *a)
+{
+    struct plan_stream *group[PLAN_GROUP];
+    size_t n = 0, streams = plan_streams(a->plan), back = 0;
+    for (size_t i = 0; i < streams; i++) {
+        if (plan_at(a->plan, i)->known)
+            group[n++] = plan_at(a->plan, i);
+        if (n < PLAN_GROUP && (i + 1 < streams || n == 0))
+            continue;
+        enum archiver_step step = verify_group(a, group, n, &back);
+        if (step != ARCHIVER_OK)
+            return step;
+        n = 0;
+    }
+    if (back > 0) {
+        a->report.restarts += (int64_t)back;
+        log_warn("redis_went_back", log_int("streams", (int64_t)back),
+                 log_str("text", "Redis has lost entries that are archived; they are answered from the archive"));
+    }
+    a->verified = true;
+    return ARCHIVER_OK;
+}
+
+/* --- committing ------------------------------------------------------------------------------------ */
+
+static void say_gap(const struct batch_part *part)
+{
+    char after[STREAMID_TEXT_MAX], before[STREAMID_TEXT_MAX];
+    streamid_format(after, part->stream->position);
+    streamid_format(before, part->first);
+    log_error("entries_lost", log_str("kind", kind_names[part->stream->kind]),
+              log_str("device_id", plan_device(part->stream)), log_str("after", after), log_str("before", before),
+              log_str("text", "the stream's hard cap removed them before they were archived"));
+}
+
+static void say_near_loss(const struct archiver *a, const struct plan_stream *s)
+{
+    log_warn("near_loss", log_str("kind", kind_names[s->kind]), log_str("device_id", plan_device(s)),
+             log_int("waiting", plan_waiting(s)), log_int("hard_cap", maxlen(a, s->kind)));
+}
+
+static void count_committed(struct archiver *a)
+{
+    int gaps = 0, near = 0;
+    a->report.commits++;
+    for (enum archive_kind kind = 0; kind < ARCHIVE_KINDS; kind++)
+        a->report.rows[kind] += (int64_t)batch_rows(a->batch, kind);
+    for (size_t i = 0; i < batch_size(a->batch); i++) {
+        const struct batch_part *part = batch_at(a->batch, i);
+        a->report.gaps += part->gap;
+        if (part->gap && gaps++ < SAID_MOST)
+            say_gap(part);
+        plan_archived(part->stream, part->to, part->read, part->more, part->length);
+        if (plan_watch(part->stream, maxlen(a, part->stream->kind)) && near++ < SAID_MOST)
+            say_near_loss(a, part->stream);
+    }
+    if (gaps > SAID_MOST)
+        log_error("entries_lost", log_int("more_streams", gaps - SAID_MOST));
+}
+
+static enum archiver_step commit(struct archiver *a)
+{
+    size_t n = batch_size(a->batch);
+    if (n == 0)
+        return ARCHIVER_OK;
+    const struct archive_part *parts = batch_parts(a->batch);
+    if (!parts)
+        return ARCHIVER_BUG;
+    switch (archive_commit(a->db, parts, n, clock_wall_ms())) {
+    case ARCHIVE_COMMITTED:
+        break;
+    case ARCHIVE_RACED:
+        a->report.failures++;
+        log_warn("raced", log_str("text", "another archiver has been at work; positions are read again"));
+        return ARCHIVER_AGAIN;
+    default:
+        a->report.failures++;
+        return archiver_database_away(a);
+    }
+    archiver_database_back(a);
+    count_committed(a);
+    enum archiver_step step = trim_batch(a);
+    batch_clear(a->batch);
+    return step == ARCHIVER_OK ? archiver_tend(a) : step;
+}
+
+/* --- reading --------------------------------------------------------------------------------------- */
+
+/* A part whose stream begins behind its position, as looked at after it was read. */
+static int judge(struct archiver *a, struct batch_part *part)
+{
+    struct plan_facts facts;
+    if (feed_facts(a->redis, part->stream, &facts) < 0)
+        return -1;
+    switch (plan_judge(part->stream, &facts, a->ever)) {
+    case PLAN_LOST:
+        part->gap = true;
+        break;
+    case PLAN_ANEW:
+        a->report.restarts++;
+        log_warn("stream_anew", log_str("kind", kind_names[part->stream->kind]),
+                 log_str("device_id", plan_device(part->stream)), log_str("text", "Redis has lost the old one"));
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static enum archiver_step read_group(struct archiver *a, struct plan_stream *const *group, size_t n, size_t count)
+{
+    size_t from = batch_size(a->batch), read = 0;
+    if (feed_read(a->redis, group, n, count, a->batch) < 0) {
+        if (archiver_redis_too_large(a->redis))
+            plan_too_large(a->plan);
+        return archiver_redis_away(a);
+    }
+    for (size_t i = from; i < batch_size(a->batch); i++)
+        read += batch_at(a->batch, i)->read;
+    plan_learn(a->plan, read, archiver_redis_bytes(a->redis));
+    if (feed_look(a->redis, a->batch, from) < 0)
+        return archiver_redis_away(a);
+    for (size_t i = from; i < batch_size(a->batch); i++) {
+        struct batch_part *part = batch_at(a->batch, i);
+        if (plan_suspicious(part->stream, part->begins, a->ever) && judge(a, part) < 0)
+            return archiver_redis_away(a);
+    }
+    return archiver_tend(a);
+}
+
+/* One turn: every stream that has it, once. */
+static enum archiver_step take_turn(struct archiver *a, enum plan_turn turn)
+{
+    struct plan_stream *group[PLAN_GROUP];
+    size_t n, count;
+    enum archiver_step step;
+    batch_clear(a->batch);
+    plan_begin(a->plan, turn);
+    for (;;) {
+        struct plan_room whole = whole_batch(a), room = batch_room(a->batch, whole);
+        if (plan_full(room, whole)) {
+            if ((step = commit(a)) != ARCHIVER_OK)
+                return step;
+            room = whole;
+        }
+        n = plan_next(a->plan, turn, room, group, &count);
+        if (n == 0)
+            return commit(a);
+        if ((step = read_group(a, group, n, count)) != ARCHIVER_OK)
+            return step;
+    }
+}
+
+enum archiver_step archiver_work_sweep(struct archiver *a)
+{
+    do {
+        if (feed_devices(a->redis, a->plan, &a->cursor) < 0)
+            return archiver_redis_away(a);
+    } while (a->cursor != 0 && !a->ever); /* the first time all of them */
+    enum archiver_step step = take_turn(a, PLAN_SWEEP);
+    if (step == ARCHIVER_OK)
+        a->ever = true;
+    return step;
+}
+
+static bool any_behind(const struct archiver *a)
+{
+    for (size_t i = 0; i < plan_streams(a->plan); i++) {
+        if (plan_at(a->plan, i)->behind)
+            return true;
+    }
+    return false;
+}
+
+enum archiver_step archiver_work_catch_up(struct archiver *a)
+{
+    do {
+        enum archiver_step step = any_behind(a) ? take_turn(a, PLAN_BEHIND) : ARCHIVER_OK;
+        if (step != ARCHIVER_OK || !any_behind(a))
+            return step;
+    } while (clock_mono_ms() < a->sweep_due_ms);
+    return ARCHIVER_OK;
+}
+
+enum archiver_step archiver_work_peek(struct archiver *a)
+{
+    struct plan_stream *group[PLAN_GROUP];
+    int near = 0;
+    size_t streams = plan_streams(a->plan);
+    if (feed_devices(a->redis, a->plan, &a->cursor) < 0)
+        return archiver_redis_away(a);
+    for (size_t i = 0, n = 0; i < streams; i++) {
+        if (!plan_at(a->plan, i)->broken)
+            group[n++] = plan_at(a->plan, i);
+        if (n < PLAN_GROUP && (i + 1 < streams || n == 0))
+            continue;
+        if (feed_peek(a->redis, group, n) < 0)
+            return archiver_redis_away(a);
+        for (size_t k = 0; k < n; k++) {
+            if (plan_watch(group[k], maxlen(a, group[k]->kind)) && near++ < SAID_MOST)
+                say_near_loss(a, group[k]);
+        }
+        n = 0;
+        enum archiver_step step = archiver_tend(a);
+        if (step != ARCHIVER_OK)
+            return step;
+    }
+    return ARCHIVER_OK;
+}

@@ -1,0 +1,66 @@
+/*
+ * What the archiver asks of Redis and leaves there: its lease, the streams, and how it goes. Calls return 0, or -1 with
+ * archiver_redis_reason() set.
+ */
+#ifndef TELERELAY_SQL_FEED_H
+#define TELERELAY_SQL_FEED_H
+
+#include "sql/archiver_redis.h"
+#include "sql/batch.h"
+
+/* --- who works: one archiver at a time ------------------------------------------------------------- */
+
+enum feed_lease {
+    FEED_MINE,
+    FEED_OTHERS,
+    FEED_UNKNOWN /* Redis refuses to write, so nobody can have got it */
+};
+
+/* Takes the lease when it is free, or renews it when it is `token`'s. */
+int feed_lease(struct archiver_redis *r, const char *token, int lease_ms, enum feed_lease *lease);
+
+/* Gives it up. `report`: also what feed_publish() left. */
+int feed_leave(struct archiver_redis *r, const char *token, bool report);
+
+/* --- streams --------------------------------------------------------------------------------------- */
+
+/* Adds the streams of devices to the plan: those seen last, and the next part of all; *cursor is 0 at the beginning
+ * and once they were all seen. */
+int feed_devices(struct archiver_redis *r, struct plan *p, uint64_t *cursor);
+
+/* Reads at most `count` entries behind each stream's position into the batch. A key that is no stream is marked as
+ * broken. -1 also without memory. */
+int feed_read(struct archiver_redis *r, struct plan_stream *const *group, size_t n, size_t count, struct batch *b);
+
+/* Fills in `length` and `begins` of the batch's parts from `from` on. */
+int feed_look(struct archiver_redis *r, struct batch *b, size_t from);
+
+/* Whether something waits, without reading it: plan_peeked() or plan_done() for each. */
+int feed_peek(struct archiver_redis *r, struct plan_stream *const *group, size_t n);
+
+/* For each stream whether the entry at its position is there; sets its length. */
+int feed_anchors(struct archiver_redis *r, struct plan_stream *const *group, size_t n, bool *there);
+
+/* All zero when there is no such stream. */
+int feed_facts(struct archiver_redis *r, const struct plan_stream *s, struct plan_facts *facts);
+
+/* See PLAN_BACK: removes what is not behind the position, and sees to it that no new entry gets an id up to it. */
+int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, int64_t now_ms);
+
+/* Trims entries[i] entries of each stream (0: none), all of them before its position. *trimmed: how many it were; what
+ * Redis refuses to trim stays, and *refused says so. */
+int feed_trim(struct archiver_redis *r, struct plan_stream *const *group, const int64_t *entries, size_t n,
+              int64_t *trimmed, bool *refused);
+
+/* --- for others ------------------------------------------------------------------------------------ */
+
+struct feed_field {
+    const char *name;
+    char value[256];
+};
+
+/* The hash RKEY_ARCHIVE and the metrics; both expire after ttl_ms. Whether Redis takes them does not matter. */
+int feed_publish(struct archiver_redis *r, const struct feed_field *fields, size_t n, const char *metrics, size_t len,
+                 int ttl_ms);
+
+#endif
