@@ -239,7 +239,7 @@ sim:
 faults:
 	@deploy/install-packages build run test
 	@$(MAKE) -j$(JOBS) tests/node_modules/.package-lock.json
-	@FAULTS_LONG=1 tests/run $(if $(FAULTS),$(patsubst %,'^faults/%$$',$(subst $(comma), ,$(FAULTS))),'^faults/')
+	@FAULTS_LONG=1 tests/run $(if $(FAULTS),$(patsubst %,'^faults/%$$',$(subst $(comma), ,$(FAULTS))),'^faults/' '^system/seam$$')
 
 bench:
 	@deploy/install-packages build run test

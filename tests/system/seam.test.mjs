@@ -11,7 +11,7 @@ import { compare, differs, itemText, pairs, stepsDiffer } from './lib/series.mjs
 import { random, until } from './lib/wait.mjs';
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
-const STEPS = Number(process.env.SEAM_STEPS ?? (process.env.FAULTS_LONG ? 1500 : 50));
+const STEPS = Number(process.env.SEAM_STEPS ?? (process.env.FAULTS_LONG === '1' ? 1500 : 50));
 const DEVICES = ['a', 'b', 'c', 'robot_01'];
 const AGGS = ['avg', 'min', 'max', 'last', 'count'];
 const STEP_MS = { '1s': 1e3, '7s': 7e3, '10s': 1e4, '1m': 6e4, '5m': 3e5, '90s': 9e4, '1h': 36e5, '2h': 72e5, '1d': 864e5 };
@@ -249,7 +249,7 @@ for (const kind of ['sqlite', 'postgres'])
                 const n = await world.verifyArchive();
                 const hot = await Promise.all(DEVICES.map((device) => world.redis.call('XLEN', `tr:tel:${device}`)));
                 assert.ok(STEPS < 50 || hot.reduce((a, b) => a + b, 0) < n, 'some samples are in the archive only');
-                console.log(`# figure: ${kind}: ${n} samples, ${hot.join('+')} of them still in Redis; ${Object.entries(run.counts).map(([what, count]) => `${count} ${what}`).join(', ')}`);
+                console.log(`figure: ${kind}: ${n} samples, ${hot.join('+')} of them still in Redis; ${Object.entries(run.counts).map(([what, count]) => `${count} ${what}`).join(', ')}`);
                 console.log(`# ${JSON.stringify(run.tried)}`);
             } finally {
                 await world.stop();
