@@ -58,6 +58,7 @@ for (const kind of ['sqlite', 'postgres'])
             const dice = random(SEED);
             let pen;
             try {
+                for (const device of DEVICES) await world.know(device);
                 pen = new Pen(world, dice);
                 for (let i = 0; i < count; i++) {
                     await pause(dice.int(120));

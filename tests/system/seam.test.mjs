@@ -36,9 +36,9 @@ class Run {
 
     // ---- steps
 
-    async write(most = 1500) {
+    async write(most = 1500, all = false) {
         const entries = [];
-        for (const device of DEVICES) if (this.chance(0.5)) entries.push(...this.writer.burst(device, this.chance(0.2) ? most : this.between(1, 60)));
+        for (const device of DEVICES) if (all || this.chance(0.5)) entries.push(...this.writer.burst(device, this.chance(0.2) ? most : this.between(1, 60)));
         await this.world.write(entries);
     }
 
@@ -61,11 +61,38 @@ class Run {
         if (!world.sqlBroken) {
             for (const how of kind === 'sqlite' ? ['move', 'lock'] : ['stop', 'kill', 'freeze']) may(`the database goes: ${how}`, kind === 'sqlite' ? 1 : 0.5, () => world.sqlGoes(how));
         } else may(`the database is back: ${world.sqlBroken}`, 5, () => world.sqlReturns());
+        if (!world.redisAway && !world.sqlBroken) may('Redis loses its end', 0.5, () => this.loseEnd());
         if (!world.redisAway) may('kill Redis', 1, () => world.killRedis());
         else may('restart Redis', 8, () => world.restartRedis());
         may('restart the api', 1, () => world.restartApi(this.dice.pick(['SIGTERM', 'SIGKILL'])));
         may('kill a worker of the api', 1, () => this.killWorker());
         return all;
+    }
+
+    // Redis comes back without the end of what it had acknowledged, as after a loss of power, and is written to at once. What
+    // was archived is still there. The archiver notices, and has Redis' part answered by the archive.
+    async loseEnd() {
+        const { world } = this;
+        if (this.chance(0.5)) for (const part of [...world.archivers]) await world.endArchiver(part, 'SIGKILL', true);
+        for (const part of world.archivers.filter((one) => one.frozen)) world.thawArchiver(part);
+        await world.killRedis();
+        world.cutRedis(this.between(1, 20000));
+        await world.restartRedis();
+        await world.redis.call('DEL', 'tr:archive', 'tr:archiver');
+        await this.write(300, true);
+        if (world.archivers.length === 0) await world.startArchiver();
+        await until(() => world.redis.call('EXISTS', 'tr:archive'), 10000, 'the archiver is at work again');
+        await this.settled(); // so nothing that was read before is under way to the archive any more
+        const kept = await world.archivedIds();
+        for (const device of DEVICES) world.series.retain(device, ({ ms, seq }) => kept.has(`${device} ${ms}-${seq}`));
+        for (const device of DEVICES)
+            await until(async () => {
+                const query = { devices: [device], order: 'asc', limit: 10000, format: 'json', from: 0 };
+                const answer = await world.question(this.target(query));
+                const reason = answer ? differs('json', answer, world.series.select(query)) : 'no answer';
+                if (reason) throw new Error(this.fail(this.target(query), reason));
+                return true;
+            }, 5000, `${device} is one history again; ${world.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 20);
     }
 
     async killWorker() {
@@ -170,7 +197,7 @@ class Run {
 
     async beginWalk() {
         const query = await this.query();
-        this.walks.push({ query: { ...query, limit: this.dice.pick([7, 100, 500, 3000]), format: 'json' }, after: null, byLink: this.chance(0.5), items: 0 });
+        this.walks.push({ query: { ...query, limit: this.dice.pick([50, 200, 1000, 3000]), format: 'json' }, after: null, byLink: this.chance(0.5), items: 0 });
     }
 
     async walkOn(walk) {

@@ -141,10 +141,20 @@ export class World extends ApiRig {
 
     // ---- what is stored
 
+    #known = new Set();
+
+    // As a relay does when a device connects.
+    async know(device) {
+        await this.redis.call('ZADD', 'tr:devices', Date.now(), device);
+        this.#known.add(device);
+    }
+
     // Acknowledged by Redis when it resolves: {device, ms, seq, text}…
     async write(entries) {
         for (let at = 0; at < entries.length; at += 1000) {
             const part = entries.slice(at, at + 1000);
+            const unknown = new Set(part.map(({ device }) => device).filter((device) => !this.#known.has(device)));
+            for (const device of unknown) await this.know(device);
             await Promise.all(part.map(({ device, ms, seq, text }) => this.redis.call('XADD', `tr:tel:${device}`, `${ms}-${seq}`, 'd', text)));
             for (const entry of part) this.series.add(entry.device, entry);
         }
@@ -162,6 +172,11 @@ export class World extends ApiRig {
             const last = this.series.entries(device).at(-1);
             return !last || (at[device]?.ms === last.ms && at[device].seq === last.seq);
         });
+    }
+
+    async archivedIds() {
+        const rows = await this.database.query('SELECT d.device_id, s.ms, s.seq FROM samples s JOIN devices d ON d.id = s.device');
+        return new Set(rows.map(([device, ms, seq]) => `${device} ${ms}-${seq}`));
     }
 
     // Everything is in the archive, once and as it was stored; returns how many samples.
