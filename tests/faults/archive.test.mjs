@@ -62,7 +62,7 @@ for (const kind of ['sqlite', 'postgres'])
                 pen = new Pen(world, dice);
                 for (let i = 0; i < count; i++) {
                     await pause(dice.int(120));
-                    if (i === count - 1) [[meanwhile]] = await world.database.query('SELECT count(*) FROM samples');
+                    if (i === count - 1) [[meanwhile]] = await world.db.query('SELECT count(*) FROM samples');
                     await kill(world, dice);
                 }
                 await pen.end();

@@ -82,6 +82,14 @@ describe('answers are as documented', () => {
         }
     });
 
+    it('samples that stay as they are', async () => {
+        const query = `device_id=robot_01&from=${T}&to=${T}`;
+        const { headers } = await ask('getTelemetry', query);
+        assert.ok(headers.etag);
+        await ask('getTelemetry', query, { status: 304, headers: { 'If-None-Match': headers.etag } });
+        assert.equal((await ask('getTelemetry', 'device_id=robot_01')).headers.etag, undefined);
+    });
+
     it('commands', async () => {
         await ask('getCommands', `device_id=robot_01&from=-7d&to=now&order=asc`);
         const { json } = await ask('getCommands', `device_id=robot_01&from=${T}&order=desc&limit=2`);

@@ -172,7 +172,7 @@ class Run {
         const streams = /csv|ndjson/.test(query.format) && query.from !== undefined && query.limit === undefined;
         const limit = streams ? Infinity : (query.limit ?? 100);
         const all = this.world.series.select({ ...query, limit: limit + 1 });
-        const reason = differs(query.format, answer, all.slice(0, limit), { fields: query.fields, several: query.devices.length > 1 });
+        const reason = differs(query.format, answer, all.slice(0, limit), query);
         assert.equal(reason, null, this.fail(target, reason));
         assert.equal(answer.headers.link !== undefined, all.length > limit, this.fail(target, 'Link where there is no next page, or none where there is'));
         return this.counts.questions++;

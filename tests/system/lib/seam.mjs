@@ -29,7 +29,7 @@ export class World extends ApiRig {
         world.flags = archiver;
         world.workers = workers;
         try {
-            world.database = await Database.start(kind, { durable });
+            world.db = await Database.start(kind, { durable });
             await world.startRedis();
             await world.startArchiver();
             await world.startHttp();
@@ -41,7 +41,7 @@ export class World extends ApiRig {
     }
 
     async startHttp() {
-        await until(async () => (await this.database.query('SELECT count(*) FROM positions')).length, 20000, 'the archiver makes the schema');
+        await until(async () => (await this.db.query('SELECT count(*) FROM positions')).length, 20000, 'the archiver makes the schema');
         await this.restartApi();
         this.port = await this.startNginx(this.socket('api'));
     }
@@ -66,7 +66,7 @@ export class World extends ApiRig {
     // ---- faults; each begins or ends when the call returns
 
     async startArchiver(more = []) {
-        const command = ['--redis-address', `unix:${this.redisPath}`, '--database', this.database.uri, '--interval-ms', '20', '--hot-samples', '1000',
+        const command = ['--redis-address', `unix:${this.redisPath}`, '--database', this.db.uri, '--interval-ms', '20', '--hot-samples', '1000',
             '--lease-ms', '1000', '--database-ms', '2000', '--redis-ms', '500', ...KEEP, ...this.flags, ...more];
         const part = new Part(path.join(bin, 'telerelay-archiver'), command, { env: { PATH: process.env.PATH, ...this.sanitizers('archiver') } });
         this.archivers.push(part);
@@ -100,13 +100,13 @@ export class World extends ApiRig {
     }
 
     async sqlGoes(how) {
-        await this.database.away(how);
+        await this.db.away(how);
         this.sqlAway = how !== 'lock'; // which keeps nobody from reading
         this.sqlBroken = how;
     }
 
     async sqlReturns() {
-        await this.database.back();
+        await this.db.back();
         this.sqlAway = false;
         this.sqlBroken = undefined;
         this.calm = performance.now() + GONE_MS;
@@ -135,7 +135,7 @@ export class World extends ApiRig {
 
     async restartApi(signal = 'SIGTERM') {
         await this.api?.stop(signal);
-        this.api = await this.startApi('api', { workers: this.workers, 'archive-database': this.database.uri, 'redis-ms': 500, 'archive-ms': 3000 });
+        this.api = await this.startApi('api', { workers: this.workers, 'archive-database': this.db.uri, 'redis-ms': 500, 'archive-ms': 3000 });
         this.fresh = true;
     }
 
@@ -162,7 +162,7 @@ export class World extends ApiRig {
 
     // {device: {ms, seq}} up to which it is archived
     async positions() {
-        const rows = await this.database.query("SELECT d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device WHERE p.kind = 0");
+        const rows = await this.db.query("SELECT d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device WHERE p.kind = 0");
         return Object.fromEntries(rows.map(([device, ms, seq]) => [device, { ms: Number(ms), seq: Number(seq) }]));
     }
 
@@ -175,16 +175,16 @@ export class World extends ApiRig {
     }
 
     async archivedIds() {
-        const rows = await this.database.query('SELECT d.device_id, s.ms, s.seq FROM samples s JOIN devices d ON d.id = s.device');
+        const rows = await this.db.query('SELECT d.device_id, s.ms, s.seq FROM samples s JOIN devices d ON d.id = s.device');
         return new Set(rows.map(([device, ms, seq]) => `${device} ${ms}-${seq}`));
     }
 
     // Everything is in the archive, once and as it was stored; returns how many samples.
     async verifyArchive(ms = 30000) {
         await until(() => this.archived(), ms, `all is archived; ${this.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 50);
-        const rows = await this.database.query('SELECT d.device_id, s.ms, s.seq, h.names, s.v FROM samples s JOIN devices d ON d.id = s.device ' +
+        const rows = await this.db.query('SELECT d.device_id, s.ms, s.seq, h.names, s.v FROM samples s JOIN devices d ON d.id = s.device ' +
             'JOIN shapes h ON h.id = s.shape ORDER BY d.device_id, s.ms, s.seq');
-        const [[count]] = await this.database.query('SELECT count(*) FROM samples');
+        const [[count]] = await this.db.query('SELECT count(*) FROM samples');
         assert.equal(Number(count), rows.length, 'every sample has a device and a shape');
         const got = rows.map(([device, ...rest]) => `${device} ${rest[0]}-${rest[1]} ${textOf(rest[2], rest[3])}`).sort();
         const expected = this.series.devices.flatMap((device) => this.series.entries(device).map(({ ms: at, seq, text }) => `${device} ${at}-${seq} ${text}`)).sort();
@@ -216,7 +216,7 @@ export class World extends ApiRig {
         await this.api?.stop();
         for (const part of [...this.archivers]) await this.endArchiver(part, 'SIGTERM');
         await this.redisPart?.stop('SIGTERM');
-        await this.database?.stop();
+        await this.db?.stop();
         const complaints = this.complaints();
         fs.rmSync(this.dir, { recursive: true, force: true });
         if (complaints) throw new Error(complaints);

@@ -84,9 +84,9 @@ export function itemText({ device, ms, seq, text }, fields) {
 }
 
 // A reason why the answer in that format is not exactly these entries, or null.
-export function differs(format, answer, entries, { fields, several } = {}) {
+export function differs(format, answer, entries, { fields, devices = [] } = {}) {
     const check = { json: jsonDiffers, ndjson: ndjsonDiffers, csv: csvDiffers, columns: columnsDiffer }[format];
-    return check(answer, entries, fields, several);
+    return check(answer, entries, fields, [...new Set(devices)].sort());
 }
 
 function textsDiffer(got, expected) {
@@ -124,25 +124,39 @@ function csvDiffers({ text }, entries, fields) {
     return textsDiffer(lines, expected);
 }
 
-function columnsDiffer({ json }, entries, fields, several) {
-    const [first, ...names] = json.fields;
-    if (first !== 'timestamp') return `fields ${json.fields}`;
-    if (json.units.length !== json.fields.length || json.data.length !== json.fields.length) return 'lengths differ';
-    const metrics = names.filter((name) => name !== 'device_id');
-    if (fields && metrics.join() !== fields.join()) return `columns ${metrics}, not ${fields}`;
-    const ascending = [...entries].sort(compare);
-    if (json.data.some((column) => column.length !== ascending.length)) return `${json.data.map((column) => column.length)} rows of ${ascending.length}`;
-    const used = new Set(metrics);
-    for (const [row, entry] of ascending.entries()) {
-        const values = new Map(pairs(entry.text));
-        const wanted = { timestamp: entry.ms / 1000, device_id: entry.device };
-        for (const [column, name] of json.fields.entries()) {
-            const value = name in wanted ? wanted[name] : values.has(name) ? Number(values.get(name)) : null;
-            if (json.data[column][row] !== value) return `row ${row} (${entry.device} ${entry.ms}-${entry.seq}) ${name} is ${json.data[column][row]}, not ${value}`;
-        }
-        if (!fields) for (const name of values.keys()) if (!used.has(name)) return `no column ${name}`;
+// Rows of a table: entries of several devices at the same time share one; a further one of the same device in the same
+// µs is a µs later.
+function rowsOf(entries) {
+    const rows = []; // {us, cells: Map of device → entry}
+    for (const entry of [...entries].sort(compare)) {
+        const us = entry.ms * 1000 + Math.min(entry.seq, 999);
+        const last = rows.at(-1);
+        if (!last || us > last.us) rows.push({ us, cells: new Map([[entry.device, entry]]) });
+        else if (!last.cells.has(entry.device)) last.cells.set(entry.device, entry);
+        else rows.push({ us: last.us + 1, cells: new Map([[entry.device, entry]]) });
     }
-    if (several && !json.fields.includes('device_id')) return 'several devices and no column that tells which';
+    return rows;
+}
+
+function columnsDiffer({ json }, entries, fields, devices) {
+    const rows = rowsOf(entries);
+    const name = (device, metric) => (devices.length > 1 ? `${device}.${metric}` : metric);
+    if (json.fields[0] !== 'timestamp') return `fields ${json.fields}`;
+    if (json.units.length !== json.fields.length || json.data.length !== json.fields.length) return 'lengths differ';
+    if (json.count !== rows.length || json.data.some((column) => column.length !== rows.length)) return `${json.count} rows (${json.data.map((column) => column.length)}) of ${rows.length}`;
+    const wanted = fields && devices.flatMap((device) => fields.map((field) => name(device, field)));
+    if (wanted && json.fields.slice(1).join() !== wanted.join()) return `columns ${json.fields}, not ${wanted}`;
+    const at = new Map(json.fields.map((field, i) => [field, i]));
+    for (const [i, { us, cells }] of rows.entries()) {
+        if (json.data[0][i] !== us / 1e6) return `row ${i} is at ${json.data[0][i]}, not ${us / 1e6}`;
+        const values = new Map();
+        for (const [device, entry] of cells) for (const [metric, number] of pairs(entry.text)) if (!fields || fields.includes(metric)) values.set(name(device, metric), Number(number));
+        for (const field of values.keys()) if (!at.has(field)) return `no column ${field}`;
+        for (const [field, column] of at) {
+            const value = field === 'timestamp' ? us / 1e6 : (values.get(field) ?? null);
+            if (json.data[column][i] !== value) return `row ${i} of ${rows.length}, ${field}: ${json.data[column][i]}, not ${value}`;
+        }
+    }
     return null;
 }
 
