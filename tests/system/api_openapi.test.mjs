@@ -145,6 +145,24 @@ describe('answers are as documented', () => {
         }
     });
 
+    it('what a parameter may not be is refused, and its limits are taken', async () => {
+        const many = (n) => Array.from({ length: n }, (_, i) => `m${i}`).join();
+        for (const [id, operation] of operations)
+            for (const { name, in: place, schema: given } of operation.parameters) {
+                if (place !== 'query' || name === 'verbose') continue;
+                const schema = contract.resolve(given);
+                const items = contract.resolve(schema.items) ?? {};
+                const bad = ['', '!', 'no\x01', ...(schema.type === 'integer' ? [schema.minimum - 1, schema.maximum + 1, '1.5'] : []), ...(schema.maxItems ? [many(schema.maxItems + 1)] : [])];
+                const good = [...(schema.type === 'integer' ? [schema.minimum, schema.maximum] : []), ...(schema.maxItems && !items.enum ? [many(schema.maxItems)] : [])];
+                const more = `${name === 'device_id' ? '' : needed(operation)}${{ agg: '&step=1m', points: `&from=${T}` }[name] ?? ''}`;
+                for (const value of bad) {
+                    const { json } = await ask(id, `${more}&${name}=${encodeURIComponent(value)}`.replace(/^&/, ''), { status: 400 });
+                    assert.match(json.detail, new RegExp(`\\b${name}\\b`), `the detail names ${name}`);
+                }
+                for (const value of good) await ask(id, `${more}&${name}=${value}`.replace(/^&/, ''));
+            }
+    });
+
     it('without Redis', async () => {
         await rig.redisPart.stop('SIGKILL');
         for (const [id, operation] of operations)

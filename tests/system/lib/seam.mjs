@@ -135,7 +135,7 @@ export class World extends ApiRig {
 
     async restartApi(signal = 'SIGTERM') {
         await this.api?.stop(signal);
-        this.api = await this.startApi('api', { workers: this.workers, 'archive-database': this.db.uri, 'redis-ms': 500, 'archive-ms': 3000 });
+        this.api = await this.startApi('api', { workers: this.workers, 'archive-database': this.db.uri, 'redis-ms': 500, 'archive-ms': 1500 });
         this.fresh = true;
     }
 
