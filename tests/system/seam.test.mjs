@@ -6,7 +6,8 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { SHAPES, Writer } from './lib/samples.mjs';
-import { World } from './lib/seam.mjs';
+import { AuditTrail } from './lib/audit.mjs';
+import { SAMPLES, World } from './lib/seam.mjs';
 import { compare, differs, itemText, pairs, stepsDiffer } from './lib/series.mjs';
 import { random, until } from './lib/wait.mjs';
 
@@ -18,12 +19,14 @@ const STEP_MS = { '1s': 1e3, '7s': 7e3, '10s': 1e4, '1m': 6e4, '5m': 3e5, '90s':
 
 class Run {
     walks = [];
+    kept = []; // answers that may be kept
     counts = { steps: 0, questions: 0, away: 0, pages: 0, archived: 0 };
     tried = {};
 
     constructor(kind, world, dice) {
         Object.assign(this, { kind, world, dice });
         this.writer = new Writer(dice, DEVICES);
+        this.audit = new AuditTrail(world, dice);
     }
 
     chance(p) {
@@ -49,7 +52,10 @@ class Run {
         const frozen = world.archivers.filter((one) => one.frozen);
         const all = [];
         const may = (name, weight, action) => all.push([name, weight, action]);
-        if (!world.redisAway) may('write', 8, () => this.write());
+        if (!world.redisAway) {
+            may('write', 8, () => this.write());
+            may('write commands and events', 3, () => this.audit.write(this.between(1, 150)));
+        }
         if (world.archivers.length < 2 && !world.redisAway) may('start an archiver', world.archivers.length ? 1 : 6, () => world.startArchiver(['--batch', String(this.dice.pick([100, 1000, 20000]))]));
         if (world.archivers.length > 0) {
             may('kill an archiver', 3, () => world.endArchiver(part(), 'SIGKILL', this.chance(0.7)));
@@ -82,9 +88,12 @@ class Run {
         await this.write(300, true);
         if (world.archivers.length === 0) await world.startArchiver();
         await until(() => world.redis.call('EXISTS', 'tr:archive'), 10000, 'the archiver is at work again');
+        await this.audit.write(1);
         await this.settled(); // so nothing that was read before is under way to the archive any more
-        const kept = await world.archivedIds();
+        const kept = await world.stored(SAMPLES, []);
         for (const device of DEVICES) world.series.retain(device, ({ ms, seq }) => kept.has(`${device} ${ms}-${seq}`));
+        await this.audit.retain();
+        this.kept = [];
         for (const device of DEVICES)
             await until(async () => {
                 const query = { devices: [device], order: 'asc', limit: 10000, format: 'json', from: 0 };
@@ -177,6 +186,27 @@ class Run {
         const reason = differs(query.format, answer, all.slice(0, limit), query);
         assert.equal(reason, null, this.fail(target, reason));
         assert.equal(answer.headers.link !== undefined, all.length > limit, this.fail(target, 'Link where there is no next page, or none where there is'));
+        if (answer.headers.etag) this.kept = [...this.kept.slice(-20), { query, target, answer, limit, etag: answer.headers.etag }];
+        return this.counts.questions++;
+    }
+
+    // What was answered with an entity tag is still right when the api says that nothing has changed.
+    async askAgain() {
+        if (this.kept.length === 0) return;
+        const { query, target, answer, limit, etag } = this.dice.pick(this.kept);
+        const now = await this.world.question(target, { headers: { 'If-None-Match': etag }, statuses: [200, 304] });
+        if (!now) return;
+        const reason = differs(query.format, now.status === 304 ? answer : now, this.world.series.select({ ...query, limit }), query);
+        assert.equal(reason, null, this.fail(target, `${now.status} for ${etag}: ${reason}`));
+        this.counts[now.status === 304 ? 'unchanged' : 'asked anew'] = (this.counts[now.status === 304 ? 'unchanged' : 'asked anew'] ?? 0) + 1;
+    }
+
+    async askAudit() {
+        const [target, check] = this.audit.question(await this.someRange());
+        const answer = await this.world.question(target);
+        if (!answer) return this.counts.away++;
+        const reason = check(answer.json);
+        assert.equal(reason, null, this.fail(target, reason));
         return this.counts.questions++;
     }
 
@@ -248,6 +278,8 @@ class Run {
         const few = this.world.sqlBroken === 'freeze';
         for (let i = 0; i < (few ? 1 : 4); i++) await this.askSamples();
         for (let i = 0; i < (few ? 1 : 2); i++) await this.askSteps();
+        for (let i = 0; i < (few ? 1 : 2); i++) await this.askAudit();
+        await this.askAgain();
         if (this.chance(0.25) && !this.world.redisAway) await this.askWhileWriting();
         if (this.walks.length < 4 && this.chance(0.5)) await this.beginWalk();
         for (const walk of this.walks.slice(0, few ? 1 : 4)) await this.walkOn(walk);
@@ -270,6 +302,7 @@ for (const kind of ['sqlite', 'postgres'])
             try {
                 const run = new Run(kind, world, random(SEED));
                 await run.write();
+                await run.audit.write(20);
                 for (let i = 0; i < STEPS; i++) {
                     await run.step();
                     await run.questions();
