@@ -156,6 +156,12 @@ $(BUILD)/obj/sql/archive_$1.o: $(GEN)/sql_$1.h
 endef
 $(foreach d,sqlite postgres,$(eval $(call schema_rule,$d)))
 
+# The interface's description, as a C string.
+$(GEN)/api_openapi.h: docs/openapi.yaml docs/openapi-json
+	@mkdir -p $(@D)
+	$(Q)docs/openapi-json --c > $@.new && mv $@.new $@
+$(BUILD)/obj/fcgi/h_openapi.o: $(GEN)/api_openapi.h
+
 .SECONDEXPANSION:
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call archives,$$(call component,$$*)) $(BUILD)/lib/libcommon.a
 	$(call say,LD,$@)
@@ -233,7 +239,7 @@ sim:
 faults:
 	@deploy/install-packages build run test
 	@$(MAKE) -j$(JOBS) tests/node_modules/.package-lock.json
-	@FAULTS_LONG=1 tests/run $(if $(FAULTS),$(patsubst %,'^faults/%$$',$(subst $(comma), ,$(FAULTS))),'^faults/')
+	@FAULTS_LONG=1 tests/run $(if $(FAULTS),$(patsubst %,'^faults/%$$',$(subst $(comma), ,$(FAULTS))),'^faults/' '^system/seam$$')
 
 bench:
 	@deploy/install-packages build run test
@@ -286,7 +292,7 @@ install: all web $(BUILD)/tools/conf-example
 # --- the rest -----------------------------------------------------------------------------------
 
 # For clang-tidy and editors.
-compile_commands.json: Makefile $(ALL_C) | $(GEN)/wsd_scripts.h $(GEN)/sql_sqlite.h $(GEN)/sql_postgres.h
+compile_commands.json: Makefile $(ALL_C) | $(GEN)/wsd_scripts.h $(GEN)/sql_sqlite.h $(GEN)/sql_postgres.h $(GEN)/api_openapi.h
 	$(Q){ sep='['; for f in $(ALL_C); do \
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$f" \
 	    "$(subst ",\\\",$(CC) $(filter-out -fPIE,$(CFLAGS))) -c $$f"; sep=','; done; printf '\n]\n'; } >$@

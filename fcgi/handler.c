@@ -20,6 +20,7 @@ static const struct router_route routes[] = {
     {"device", GET, "/api/devices/*", h_devices_get},
     {"battery_history", GET, "/api/battery-history/", h_battery_history_get},
     {"battery_history", GET, "/api/battery-history", h_battery_history_get},
+    {"openapi", GET, "/api/openapi.json", h_openapi_get},
     {"livez", GET, "/livez", h_health_live},
     {"livez", GET, "/healthz", h_health_live},
     {"readyz", GET, "/readyz", h_health_ready},
@@ -28,8 +29,8 @@ static const struct router_route routes[] = {
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 /* One label per distinct name, in the table's order, and one for what no route serves. */
-static const char *const names[] = {"telemetry",       "commands", "events", "devices", "device",
-                                    "battery_history", "livez",    "readyz", "metrics", "none"};
+static const char *const names[] = {"telemetry", "commands", "events", "devices", "device", "battery_history",
+                                    "openapi",   "livez",    "readyz", "metrics", "none"};
 #define NAMES (sizeof(names) / sizeof(names[0]))
 _Static_assert(NAMES <= STATS_ROUTES, "statistics have room for every route");
 

@@ -70,6 +70,7 @@ router_handler_fn h_telemetry_get;
 router_handler_fn h_commands_get, h_events_get;
 router_handler_fn h_devices_list, h_devices_get;
 router_handler_fn h_battery_history_get;
+router_handler_fn h_openapi_get;
 router_handler_fn h_health_live, h_health_ready;
 router_handler_fn h_metrics_get;
 

@@ -11,7 +11,7 @@ import { Redis } from './redis.mjs';
 import { until, within } from './wait.mjs';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const bin = [process.env.TELERELAY_BIN, 'build/asan/bin', 'build/release/bin']
+export const bin = [process.env.TELERELAY_BIN, 'build/asan/bin', 'build/release/bin']
     .filter(Boolean)
     .map((dir) => path.resolve(root, dir))
     .find((dir) => fs.existsSync(path.join(dir, 'telerelay-api')));
@@ -23,7 +23,7 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 // A started program; `ended` resolves to {code, signal}.
-class Part {
+export class Part {
     constructor(command, args, options = {}) {
         this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
         this.log = '';

@@ -78,7 +78,7 @@ export class Postgres {
 
     // Rows of texts.
     async query(sql) {
-        const { stdout } = await run('/usr/lib/postgresql/15/bin/psql', ['-XAtq', '-F', '\t', '-d', this.uri, '-c', sql], { timeout: 20000 });
+        const { stdout } = await run('/usr/lib/postgresql/15/bin/psql', ['-XAtq', '-F', '\t', '-d', this.uri, '-c', sql], { timeout: 60000, maxBuffer: 1 << 30 });
         return stdout.split('\n').filter(Boolean).map((line) => line.split('\t'));
     }
 

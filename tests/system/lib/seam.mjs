@@ -1,0 +1,244 @@
+// A world of its own for the seam between Redis and the archive: a Redis with the shipped settings, a database, an api
+// behind nginx, archivers; a model of all that was stored; and faults. Every question is answered as the model says.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { ApiRig, Part, bin } from './api.mjs';
+import { Database } from './database.mjs';
+import { Redis } from './redis.mjs';
+import { Series } from './series.mjs';
+import { until } from './wait.mjs';
+
+const KEEP = ['samples', 'minutes', 'hours', 'commands', 'events'].flatMap((kind) => [`--keep-${kind}-d`, '0']);
+// By kind, as the archive numbers them.
+const STREAMS = ['tr:tel:', 'tr:cmds:', 'tr:outs:', 'tr:events'];
+export const [SAMPLES, COMMANDS, OUTCOMES, EVENTS] = STREAMS.keys();
+const TABLES = ['samples', 'commands', 'outcomes', 'events'];
+const GONE_MS = 1000; // after its return a part may be taken for away so long
+
+export class World extends ApiRig {
+    series = new Series();
+    archivers = [];
+    redisAway = false;
+    sqlAway = false; // to one who opens it anew, at least
+    calm = 0; // performance.now() from which on nothing is away
+
+    // kind: of the database. archiver: further flags of every archiver.
+    static async start(kind, { workers = 2, archiver = [], durable = false, redis = {} } = {}) {
+        const world = new World();
+        world.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-seam-'));
+        world.redisPath = path.join(world.dir, 'redis.sock');
+        world.redisSettings = redis;
+        world.flags = archiver;
+        world.workers = workers;
+        try {
+            world.db = await Database.start(kind, { durable });
+            await world.startRedis();
+            await world.startArchiver();
+            await world.startHttp();
+        } catch (error) {
+            await world.stop().catch(() => {});
+            throw error;
+        }
+        return world;
+    }
+
+    async startHttp() {
+        await until(async () => (await this.db.query('SELECT count(*) FROM positions')).length, 20000, 'the archiver makes the schema');
+        await this.restartApi();
+        this.port = await this.startNginx(this.socket('api'));
+    }
+
+    // As deploy/redis.conf.in says, but for what the test itself sets.
+    async startRedis() {
+        const file = path.join(this.dir, 'redis.conf');
+        const values = { SOCK: this.redisPath, PERM: '700', DIR: this.dir, DAEMONIZE: 'no', SUPERVISED: 'no', PIDFILE: `${this.dir}/redis.pid`, LOGFILE: '' };
+        const template = fs.readFileSync(new URL('../../../deploy/redis.conf.in', import.meta.url), 'utf8');
+        const more = Object.entries(this.redisSettings ?? {}).map(([key, value]) => `${key} ${value}\n`).join('');
+        fs.writeFileSync(file, template.replace(/@(\w+)@/g, (_, name) => values[name]) + more);
+        fs.rmSync(this.redisPath, { force: true });
+        this.redisPart = new Part('redis-server', [file]);
+        this.redis = await until(async () => {
+            const redis = await Redis.open(this.redisPath);
+            if ((await redis.call('PING')) === 'PONG') return redis;
+            redis.close();
+            return null;
+        }, 20000, 'redis answers');
+    }
+
+    // ---- faults; each begins or ends when the call returns
+
+    async startArchiver(more = []) {
+        const command = ['--redis-address', `unix:${this.redisPath}`, '--database', this.db.uri, '--interval-ms', '20', '--hot-samples', '1000',
+            '--lease-ms', '1000', '--database-ms', '2000', '--redis-ms', '500', ...KEEP, ...this.flags, ...more];
+        const part = new Part(path.join(bin, 'telerelay-archiver'), command, { env: { PATH: process.env.PATH, ...this.sanitizers('archiver') } });
+        this.archivers.push(part);
+        await until(() => {
+            assert.ok(!part.isEnded, `the archiver ended: ${part.log}`);
+            return /event=started/.test(part.log);
+        }, 10000, 'the archiver starts');
+        return part;
+    }
+
+    // One of them, with SIGKILL or SIGTERM. `atOnce`: its lease ends with it, as if its time had passed.
+    async endArchiver(part = this.archivers[0], signal = 'SIGKILL', atOnce = false) {
+        this.archivers = this.archivers.filter((one) => one !== part);
+        if (signal === 'SIGTERM') part.child.kill('SIGCONT');
+        await part.stop(signal, 15000);
+        if (atOnce && !this.redisAway) await this.redis.call('DEL', 'tr:archiver');
+    }
+
+    freezeArchiver(part = this.archivers[0]) {
+        part.child.kill('SIGSTOP');
+        part.frozen = true;
+    }
+
+    thawArchiver(part) {
+        part.child.kill('SIGCONT');
+        part.frozen = false;
+    }
+
+    get archiverWorks() {
+        return this.archivers.some((part) => !part.frozen);
+    }
+
+    async sqlGoes(how) {
+        await this.db.away(how);
+        this.sqlAway = how !== 'lock'; // which keeps nobody from reading
+        this.sqlBroken = how;
+    }
+
+    async sqlReturns() {
+        await this.db.back();
+        this.sqlAway = false;
+        this.sqlBroken = undefined;
+        this.calm = performance.now() + GONE_MS;
+    }
+
+    // What Redis has acknowledged is in the kernel's hands, as long as the disk is not busy.
+    async killRedis({ keep = true } = {}) {
+        if (keep) await until(async () => /aof_buffer_length:0\r/.test(await this.redis.call('INFO', 'persistence')), 5000, 'Redis has written all');
+        this.redis.close();
+        this.redisAway = true;
+        await this.redisPart.stop('SIGKILL');
+    }
+
+    async restartRedis() {
+        await this.startRedis();
+        this.redisAway = false;
+        this.calm = performance.now() + GONE_MS;
+    }
+
+    // The end of what Redis wrote is lost, as by a loss of power.
+    cutRedis(bytes) {
+        const dir = path.join(this.dir, 'appendonlydir');
+        const file = fs.readdirSync(dir).filter((name) => name.endsWith('.incr.aof')).map((name) => path.join(dir, name)).sort().at(-1);
+        fs.truncateSync(file, Math.max(0, fs.statSync(file).size - bytes));
+    }
+
+    async restartApi(signal = 'SIGTERM') {
+        await this.api?.stop(signal);
+        this.api = await this.startApi('api', { workers: this.workers, 'archive-database': this.db.uri, 'redis-ms': 500, 'archive-ms': 1500 });
+        this.fresh = true;
+    }
+
+    // ---- what is stored
+
+    #known = new Set();
+
+    // As a relay does when a device connects.
+    async know(device) {
+        await this.redis.call('ZADD', 'tr:devices', Date.now(), device);
+        this.#known.add(device);
+    }
+
+    #lasts = new Map(); // "KIND DEVICE" → the newest id
+
+    // Acknowledged by Redis when it resolves: {kind, device, ms, seq, text}; events have the device "".
+    async append(entries) {
+        await Promise.all(entries.map(({ kind, device, ms, seq, text }) => this.redis.call('XADD', STREAMS[kind] + device, `${ms}-${seq}`, 'd', text)));
+        for (const { kind, device, ms, seq } of entries) this.#lasts.set(`${kind} ${device}`, `${ms}-${seq}`);
+    }
+
+    // Samples, which the model has then: {device, ms, seq, text}…
+    async write(entries) {
+        for (let at = 0; at < entries.length; at += 1000) {
+            const part = entries.slice(at, at + 1000);
+            const unknown = new Set(part.map(({ device }) => device).filter((device) => !this.#known.has(device)));
+            for (const device of unknown) await this.know(device);
+            await this.append(part.map((entry) => ({ ...entry, kind: SAMPLES })));
+            for (const entry of part) this.series.add(entry.device, entry);
+        }
+    }
+
+    // Whether the archive's positions are the ends of all streams.
+    async archived() {
+        const rows = await this.db.query('SELECT p.kind, d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device');
+        const at = new Map(rows.map(([kind, device, ms, seq]) => [`${kind} ${device}`, `${ms}-${seq}`]));
+        for (const device of this.series.devices) {
+            const last = this.series.entries(device).at(-1);
+            if (last) this.#lasts.set(`${SAMPLES} ${device}`, `${last.ms}-${last.seq}`);
+        }
+        return [...this.#lasts].every(([stream, id]) => at.get(stream) === id);
+    }
+
+    // The ids of a kind that are stored anywhere, each as "DEVICE MS-SEQ".
+    async stored(kind, devices) {
+        const all = new Set();
+        const rows = await this.db.query(kind === EVENTS ? "SELECT '', ms, seq FROM events" : `SELECT d.device_id, s.ms, s.seq FROM ${TABLES[kind]} s JOIN devices d ON d.id = s.device`);
+        for (const [device, ms, seq] of rows) all.add(`${device} ${ms}-${seq}`);
+        for (const device of devices) for (const [id] of await this.redis.call('XRANGE', STREAMS[kind] + device, '-', '+')) all.add(`${device} ${id}`);
+        return all;
+    }
+
+    // Everything is in the archive, once and as it was stored; returns how many samples.
+    async verifyArchive(ms = 30000) {
+        await until(() => this.archived(), ms, `all is archived; ${this.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 50);
+        const rows = await this.db.query('SELECT d.device_id, s.ms, s.seq, h.names, s.v FROM samples s JOIN devices d ON d.id = s.device ' +
+            'JOIN shapes h ON h.id = s.shape ORDER BY d.device_id, s.ms, s.seq');
+        const [[count]] = await this.db.query('SELECT count(*) FROM samples');
+        assert.equal(Number(count), rows.length, 'every sample has a device and a shape');
+        const got = rows.map(([device, ...rest]) => `${device} ${rest[0]}-${rest[1]} ${textOf(rest[2], rest[3])}`).sort();
+        const expected = this.series.devices.flatMap((device) => this.series.entries(device).map(({ ms: at, seq, text }) => `${device} ${at}-${seq} ${text}`)).sort();
+        const wrong = expected.findIndex((line, i) => line !== got[i]);
+        assert.ok(wrong < 0, `${expected[wrong]} was stored; the archive has ${got[wrong]}`);
+        assert.equal(got.length, expected.length, `the archive has ${got[expected.length]}, too`);
+        return got.length;
+    }
+
+    // ---- questions
+
+    // 503 is an answer only while something may be away.
+    async question(target, { statuses = [200], ...options } = {}) {
+        const away = this.redisAway || this.sqlAway || performance.now() < this.calm;
+        const answer = await this.ask(target, options);
+        if (answer.status === 503) {
+            assert.ok(away || performance.now() < this.calm, `503 though nothing is away: ${target}: ${answer.text}`);
+            assert.equal(answer.headers['retry-after'], '1');
+            return null;
+        }
+        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}`);
+        assert.ok(!this.redisAway, `Redis is away and ${target} is answered`);
+        return answer;
+    }
+
+    async stop() {
+        this.redis?.close();
+        for (const front of this.fronts ?? []) await front.stop('SIGTERM');
+        await this.api?.stop();
+        for (const part of [...this.archivers]) await this.endArchiver(part, 'SIGTERM');
+        await this.redisPart?.stop('SIGTERM');
+        await this.db?.stop();
+        const complaints = this.complaints();
+        fs.rmSync(this.dir, { recursive: true, force: true });
+        if (complaints) throw new Error(complaints);
+    }
+}
+
+// A sample's text from its shape and numbers.
+function textOf(names, numbers) {
+    if (!names) return '';
+    const values = numbers.split(',');
+    return names.split(',').map((name, i) => `"${name}":${values[i]}`).join(',');
+}
