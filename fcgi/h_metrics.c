@@ -54,6 +54,20 @@ static int put_relays(struct context *ctx, struct buf *out)
     return 0;
 }
 
+/* Whether the archive answers, where there is one. */
+static void put_archive(struct context *ctx, struct buf *out)
+{
+    int found, wanted;
+    if (!ctx->archive)
+        return;
+    bool answers = archive_version(ctx->archive, &found, &wanted) == 0, up = answers && found == wanted;
+    ctx->archive_asked = answers ? HANDLER_ARCHIVE_ANSWERED : HANDLER_ARCHIVE_FAILED;
+    buf_printf(out,
+               "# HELP telerelay_api_archive_up Whether the archive answers, with the schema of this version.\n"
+               "# TYPE telerelay_api_archive_up gauge\ntelerelay_api_archive_up %d\n",
+               up);
+}
+
 void h_metrics_get(struct context *ctx, const struct request *req, const char *segment, struct reply *reply)
 {
     static const char *const known[] = {NULL};
@@ -75,4 +89,5 @@ void h_metrics_get(struct context *ctx, const struct request *req, const char *s
                "# HELP telerelay_api_redis_up Whether Redis answers.\n"
                "# TYPE telerelay_api_redis_up gauge\ntelerelay_api_redis_up %d\n",
                redis);
+    put_archive(ctx, &reply->body);
 }

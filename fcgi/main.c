@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PROGRAM "telerelay-api"
@@ -75,6 +76,18 @@ static void serve(struct context *ctx, struct request *req, struct reply *reply,
 }
 
 /*
+ * An answer that was cut short must not look like a whole one: nobody says that it is at its end. For web servers to
+ * which a closed connection is an end (nginx without fastcgi_keep_conn), what follows is no FastCGI.
+ */
+static void cut(FCGX_Request *fcgx)
+{
+    static const char no_record[8] = "";
+    FCGX_FFlush(fcgx->out);
+    if (send(fcgx->ipcFd, no_record, sizeof(no_record), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_debug("cut", log_str("reason", strerror(errno)));
+}
+
+/*
  * Accepts and answers one request, all within request_s. The listening socket does not block: another
  * worker may have been faster. The connection is closed whatever the peer wanted, for one that stays
  * open would hold a worker while it is idle.
@@ -86,8 +99,9 @@ static void accept_one(const struct api *api, struct context *ctx, struct reques
     int rc = FCGX_Accept_r(fcgx);
     if (rc == 0)
         serve(ctx, req, reply, fcgx);
-    /* An answer that was cut short must not look like a whole one: nobody says that it is at its end. */
-    if (rc != 0 || !reply->gone)
+    if (rc == 0 && reply->gone)
+        cut(fcgx);
+    else
         FCGX_Finish_r(fcgx);
     FCGX_Free(fcgx, 1);
     alarm(0);

@@ -80,9 +80,11 @@ export function assertProblem(answer, status, detail) {
 }
 
 export class ApiRig {
-    static async start() {
+    // `archive`: with one in SQLite, or where a URL says.
+    static async start({ archive = false } = {}) {
         const rig = new ApiRig();
         rig.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-api-'));
+        if (archive) rig.database = archive === true ? `sqlite:${rig.dir}/archive.db` : archive;
         rig.redisPath = path.join(rig.dir, 'redis.sock');
         await rig.startRedis();
         rig.api = await rig.startApi();
@@ -113,12 +115,13 @@ export class ApiRig {
     }
 
     // One telerelay-api on NAME.sock; resolves once its socket is there.
-    async startApi(name = 'api', flags = {}, { listen = `unix:${this.socket(name)}`, wrap } = {}) {
+    async startApi(name = 'api', flags = {}, { listen = `unix:${this.socket(name)}`, wrap, env } = {}) {
         const given = { listen, 'redis-address': `unix:${this.redisPath}`, ...flags };
         const args = Object.entries(given).flatMap(([key, value]) => [`--${key}`, String(value)]);
         const command = [path.join(bin, 'telerelay-api'), ...args];
         const [program, ...rest] = wrap ? wrap(command) : command;
-        const part = new Part(program, rest, { env: { PATH: process.env.PATH, ...this.sanitizers(name) } });
+        const archive = this.database ? { TELERELAY_ARCHIVE_DATABASE: this.database } : {};
+        const part = new Part(program, rest, { env: { PATH: process.env.PATH, ...archive, ...this.sanitizers(name), ...env } });
         await until(() => {
             if (part.isEnded) throw new Error(part.log);
             return /event=started/.test(part.log);
@@ -126,8 +129,8 @@ export class ApiRig {
         return part;
     }
 
-    // An nginx in front of one FastCGI socket; returns its port.
-    async startNginx(socket) {
+    // An nginx in front of one FastCGI socket; returns its port. `spool: false`: what a client does not take waits in the api.
+    async startNginx(socket, { spool = true } = {}) {
         const dir = fs.mkdtempSync(path.join(this.dir, 'nginx-'));
         const port = await freePort();
         const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/${kind};`);
@@ -138,10 +141,11 @@ export class ApiRig {
             http {
                 access_log off; ${temp.join(' ')}
                 fastcgi_buffers 32 16k; fastcgi_buffer_size 16k; fastcgi_read_timeout 30s;
+                ${spool ? '' : 'fastcgi_max_temp_file_size 0;'}
                 server {
                     listen 127.0.0.1:${port};
                     set_real_ip_from 127.0.0.1; real_ip_header X-Pretend;
-                    location / { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${socket}; }
+                    location / { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${socket}; fastcgi_keep_conn on; }
                 }
             }`);
         const part = new Part('nginx', ['-p', dir, '-c', path.join(dir, 'nginx.conf')]);
@@ -203,6 +207,22 @@ export class ApiRig {
 
     add(device, id, data = '"battery":85,"cpu":38') {
         return this.redis.call('XADD', `tr:tel:${device}`, id, 'd', data);
+    }
+
+    // Puts entries into the archive, as the archiver does: [kind, device, id, text] each (tests/archive/fill.c).
+    fill(lines) {
+        const { status, stderr } = spawnSync(path.join(bin, 'telerelay-fill'), [this.database],
+            { input: lines.map((line) => `${line.join('\t')}\n`).join(''), encoding: 'utf8', env: { ...process.env, ...this.sanitizers('fill') }, timeout: 60000 });
+        assert.equal(status, 0, stderr);
+    }
+
+    // Archives what a device has in Redis and is not archived yet (behind `after`), and trims all but the last `hot`.
+    async archive(device, { after = '0-0', hot = 1, kind = 'samples', prefix = 'tr:tel:' } = {}) {
+        const entries = await this.redis.call('XRANGE', prefix + device, `(${after}`, '+');
+        if (entries.length) this.fill(entries.map(([id, fields]) => [kind, device, id, fields[fields.indexOf('d') + 1]]));
+        const kept = await this.redis.call('XREVRANGE', prefix + device, '+', '-', 'COUNT', hot);
+        if (kept.length) await this.redis.call('XTRIM', prefix + device, 'MINID', kept.at(-1)[0]);
+        return entries.length ? entries.at(-1)[0] : after;
     }
 
     // What the sanitizers of all programs said.

@@ -1,0 +1,167 @@
+// telerelay-api with an archive: what Redis has trimmed and what it still has are one series.
+import { after, before, describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { ApiRig, assertProblem } from './lib/api.mjs';
+
+const T = 1768473045123; // 2026-01-15T10:30:45.123Z
+
+let rig, count = 0;
+before(async () => {
+    rig = await ApiRig.start({ archive: true });
+    rig.fill([]);
+});
+after(() => rig?.stop());
+const ids = (items) => items.map((item) => item.id);
+const name = () => `robot_${count++}`;
+
+describe('samples across the seam', () => {
+    for (const order of ['asc', 'desc']) {
+        it(`${order}: a page and a walk over both, the same ids and the same bytes`, async () => {
+            const device = name(), all = [];
+            for (let i = 0; i < 60; i++) {
+                await rig.add(device, `${T + i}-${i % 3}`, `"battery":${i},"volt":${i}.50`);
+                all.push(`${T + i}-${i % 3}`);
+            }
+            const before = (await rig.ok(`/api/telemetry?device_id=${device}&order=${order}`)).text;
+            await rig.archive(device, { hot: 20 });
+            assert.equal((await rig.redis.samples(device)).length, 20);
+            assert.equal((await rig.ok(`/api/telemetry?device_id=${device}&order=${order}`)).text, before);
+            const expected = order === 'asc' ? all : [...all].reverse();
+            for (const limit of [1, 7, 20, 40, 59, 60])
+                assert.deepEqual(ids(await rig.walk(`/api/telemetry?device_id=${device}&order=${order}&limit=${limit}`)), expected);
+            const part = await rig.walk(`/api/telemetry?device_id=${device}&order=${order}&limit=9&from=${T + 30}&to=${T + 50}`);
+            assert.deepEqual(ids(part), expected.filter((id) => parseInt(id) >= T + 30 && parseInt(id) <= T + 50));
+        });
+
+        it(`${order}: archived, trimmed and added between the pages`, async () => {
+            const devices = [name(), name(), name()], positions = new Map(), seen = [];
+            const added = [];
+            const add = async (device, ms) => {
+                await rig.add(device, `${ms}-0`);
+                added.push(`${ms}-0 ${device}`);
+            };
+            for (let i = 0; i < 150; i++) await add(devices[i % 3], T + Math.floor(i / 2));
+            let ms = T + 1000;
+            const items = await rig.walk(`/api/telemetry?device_id=${devices.join(',')}&order=${order}&limit=11`, {
+                between: async (json) => {
+                    seen.push(...json.items);
+                    const device = devices[Math.floor(seen.length / 11) % 3];
+                    positions.set(device, await rig.archive(device, { after: positions.get(device), hot: 1 + (seen.length % 25) }));
+                    if (added.length < 200) for (const other of devices) await add(other, ms++);
+                },
+            });
+            const keys = items.map((item) => `${item.id} ${item.device_id}`);
+            const sorted = added.filter((key) => order === 'asc' || parseInt(key) < T + 1000)
+                .sort((a, b) => parseInt(a) - parseInt(b) || (a.split(' ')[1] < b.split(' ')[1] ? -1 : 1));
+            assert.deepEqual(keys, order === 'asc' ? sorted : sorted.reverse());
+        });
+    }
+
+    it('a device that Redis knows nothing of any more', async () => {
+        const [gone, here] = [name(), name()];
+        for (let i = 0; i < 10; i++) {
+            await rig.add(gone, `${T + i}-0`);
+            await rig.add(here, `${T + i}-0`);
+        }
+        await rig.archive(gone);
+        await rig.redis.call('DEL', `tr:tel:${gone}`);
+        for (const order of ['asc', 'desc'])
+            assert.equal((await rig.walk(`/api/telemetry?device_id=${gone},${here}&order=${order}&limit=3`)).length, 20);
+        assert.equal((await rig.ok(`/api/telemetry?device_id=${gone}`)).json.count, 10);
+    });
+
+    it('the most devices it takes, each at another stage', async () => {
+        const devices = Array.from({ length: 64 }, () => name());
+        const lines = [];
+        await Promise.all(devices.flatMap((device, d) => Array.from({ length: 20 }, (_, i) => {
+            lines.push(['samples', device, `${T + i}-0`, '"battery":1']);
+            return i >= d % 21 ? rig.add(device, `${T + i}-0`, '"battery":1') : null;
+        })));
+        rig.fill(lines);
+        for (const order of ['asc', 'desc']) {
+            const items = await rig.walk(`/api/telemetry?device_id=${devices.join(',')}&order=${order}&limit=300`);
+            assert.equal(items.length, 64 * 20);
+            assert.equal(new Set(items.map((item) => item.id + item.device_id)).size, items.length);
+            assert.deepEqual(items.map((item) => item.id), items.map((item) => item.id).sort((a, b) => (order === 'asc' ? 1 : -1) * (parseInt(a) - parseInt(b))));
+        }
+    });
+
+    it('the battery of the last hundred', async () => {
+        const device = name();
+        await Promise.all(Array.from({ length: 150 }, (_, i) => rig.add(device, `${T + i}-0`, `"battery":${i % 100}`)));
+        await rig.archive(device, { hot: 30 });
+        const { json } = await rig.ok(`/api/battery-history/?device_id=${device}`);
+        assert.deepEqual(json, Array.from({ length: 100 }, (_, i) => [T + 50 + i, (50 + i) % 100]));
+    });
+});
+
+describe('commands and events across the seam', () => {
+    it('a command keeps its outcome, wherever each of them is', async () => {
+        const device = name();
+        const commands = 'tr:cmds:', outcomes = 'tr:outs:';
+        for (let i = 0; i < 40; i++) {
+            await rig.redis.call('XADD', commands + device, `${T + i * 100}-0`, 'd',
+                `"seq":${i + 1},"by":"w","relay":"wsd-1","received_ms":${T + i * 100},"outcome":"sent","command":{"type":"stop"}`);
+            await rig.redis.call('XADD', outcomes + device, `${T + i * 100 + 5}-0`, 'd', `"seq":${i + 1},"outcome":"applied"`);
+        }
+        const target = `/api/commands?device_id=${device}`;
+        const before = await rig.walk(`${target}&limit=7`);
+        assert.equal(before.length, 40);
+        assert.match(JSON.stringify(before), /applied/);
+        await rig.archive(device, { kind: 'commands', prefix: commands, hot: 10 });
+        assert.deepEqual(await rig.walk(`${target}&limit=7`), before);
+        await rig.archive(device, { kind: 'outcomes', prefix: outcomes, hot: 25 });
+        assert.deepEqual(await rig.walk(`${target}&limit=7`), before);
+        assert.deepEqual((await rig.walk(`${target}&limit=7&order=asc`)).reverse(), before);
+    });
+
+    it('events, also when only few of them are asked for', async () => {
+        for (let i = 0; i < 300; i++)
+            await rig.redis.call('XADD', 'tr:events', `${T + i}-0`, 'd', `"kind":"${i % 50 ? 'connected' : 'status'}","device_id":"e_${i % 3}"`);
+        const targets = ['/api/events?limit=40', '/api/events?limit=40&order=asc', '/api/events?kind=status&limit=2', '/api/events?device_id=e_1&limit=30'];
+        const before = await Promise.all(targets.map((target) => rig.walk(target)));
+        assert.deepEqual(before.map((items) => items.length), [300, 300, 6, 100]);
+        await rig.archive('', { kind: 'events', prefix: 'tr:events', hot: 35 });
+        for (const [i, target] of targets.entries()) assert.deepEqual(await rig.walk(target), before[i]);
+    });
+});
+
+describe('the archive away', () => {
+    const file = () => rig.database.slice('sqlite:'.length);
+    let old, fresh;
+    before(async () => {
+        [old, fresh] = [name(), name()];
+        for (let i = 0; i < 30; i++) {
+            await rig.add(old, `${T + i}-0`);
+            await rig.add(fresh, `${T + i}-0`);
+        }
+        await rig.archive(old, { hot: 10 });
+    });
+
+    it('503 that names it where it is needed; what Redis has is answered; said once; and back', async () => {
+        const api = await rig.startApi('away', { workers: 1 });
+        const port = await rig.startNginx(rig.socket('away'));
+        for (const suffix of ['', '-wal', '-shm']) if (fs.existsSync(file() + suffix)) fs.renameSync(file() + suffix, `${file()}${suffix}.moved`);
+        fs.mkdirSync(file());
+        for (const query of [`device_id=${old}`, `device_id=${old}&order=asc`, `device_id=${old},${fresh}&limit=50`, `device_id=${old}&from=${T}&format=csv`,
+            `device_id=${old}&from=${T}&format=ndjson`, `device_id=${old}&format=columns`]) {
+            const answer = await rig.ask(`/api/telemetry?${query}`, { port });
+            assertProblem(answer, 503, /^the archive, .* does not answer; try again shortly$/);
+            assert.equal(answer.headers['retry-after'], '1');
+            assert.equal(answer.headers.etag, undefined);
+            assert.equal(answer.headers['cache-control'], 'no-store');
+        }
+        assert.equal((await rig.ok(`/api/telemetry?device_id=${old}&limit=9`, { port })).json.count, 9);
+        assert.equal((await rig.ok(`/api/telemetry?device_id=${old}&from=${T + 20}&format=csv`, { port })).text.split('\r\n').length, 12);
+        assert.equal((await rig.ok(`/api/telemetry?device_id=${old}&order=asc&from=${T + 25}`, { port })).json.count, 5);
+        assert.match((await rig.ok('/metrics', { port })).text, /^telerelay_api_archive_up 0$/m);
+        assert.equal(api.log.match(/event=archive_away/g).length, 1);
+        fs.rmdirSync(file());
+        for (const suffix of ['', '-wal', '-shm']) if (fs.existsSync(`${file()}${suffix}.moved`)) fs.renameSync(`${file()}${suffix}.moved`, file() + suffix);
+        assert.equal((await rig.ok(`/api/telemetry?device_id=${old}`, { port })).json.count, 30);
+        assert.match((await rig.ok('/metrics', { port })).text, /^telerelay_api_archive_up 1$/m);
+        assert.equal(api.log.match(/event=archive_back/g).length, 1);
+        assert.equal((await api.stop()).code, 0);
+    });
+});
