@@ -99,10 +99,6 @@ export class World extends ApiRig {
         part.frozen = false;
     }
 
-    get archiverWorks() {
-        return this.archivers.some((part) => !part.frozen);
-    }
-
     async sqlGoes(how) {
         await this.db.away(how);
         this.sqlAway = how !== 'lock'; // which keeps nobody from reading
