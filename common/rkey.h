@@ -14,7 +14,7 @@
  *   tr:conn          counter  connection numbers; the higher is the newer
  *   tr:pseq          counter  presence events
  *   tr:beat          hash     at: last sign of life of any relay; hold: no lease counts as over before; ms
- *   tr:metrics:NAME  string   a relay's metrics as Prometheus text; expires
+ *   tr:metrics:NAME  string   a relay's metrics as Prometheus text, or the archiver's (NAME: archiver); expires
  *   tr:ctl:ID        hash     what decides about commands to a robot:
  *                             seq      number of the last command; rises for ever, since it is never less than
  *                                      Redis' clock in µs: also a store that was lost does not begin below it
@@ -32,7 +32,7 @@
  *                             sent it in somebody's name (deadman, grant), "command" (the JSON)
  *   tr:outs:ID       stream   what became of them; "d" = "seq", "outcome" (applied, rejected, expired), "reason"
  *   tr:archiver      string   the archiver that works; expires with its lease
- *   tr:archive       hash     how archiving goes, for people and /readyz (sql/archiver_redis.c)
+ *   tr:archive       hash     how archiving goes, for people and /readyz (sql/report.h); expires
  *   tr:events        stream   "d" = "kind" (connected, disconnected, status, stop, rearm, confirmed, control),
  *                             "device_id" and what belongs to the kind
  *

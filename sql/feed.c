@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEVICES_STEP   "1000" /* of one look through all devices, about */
+#define DEVICES_STEP   "250" /* of one look through all devices, about */
 #define DEVICES_NEWEST "255"
 
 static const char metrics_key[] = RKEY_METRICS_PREFIX "archiver";

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { Archiving, databases, ids, program, sanitizerEnv, temporaryDirectory, until } from './lib/archiver.mjs';
+import { Archiving, databases, ids, locked, program, sanitizerEnv, temporaryDirectory, until } from './lib/archiver.mjs';
 
 const T = 1768473045000;
 
@@ -322,6 +322,44 @@ for (const database of Object.keys(databases)) {
         });
     });
 }
+
+describe('the archiver and an SQLite file', () => {
+    let rig;
+    before(async () => { rig = await Archiving.start('SQLite'); });
+    after(() => rig.stop());
+    afterEach(() => rig.clear());
+
+    it('waits for another program that writes into it, and says so', async () => {
+        await rig.known('r1');
+        const archiver = await rig.working({ 'keep-samples-d': 0, 'database-ms': 100, 'interval-ms': 100 });
+        await rig.sees(({ database }) => database === 'up');
+        const lock = await locked(rig.db.file);
+        await rig.samples('r1', 1, 10);
+        const { reason } = await rig.sees(({ database }) => database === 'away');
+        assert.match(reason, /locked by another program/);
+        await until(() => /event=database_away/.test(archiver.log()), 3000, 'it says so');
+        lock.end();
+        await rig.archives('r1', 10);
+        assert.deepEqual(await rig.archived('r1'), ids(1, 10));
+    });
+
+    it('leaves one of a newer version alone, and the work to a newer archiver', async () => {
+        const first = await rig.working();
+        await rig.sees(({ database }) => database === 'up');
+        await rig.end(first);
+        const [[version]] = await rig.db.query('PRAGMA user_version');
+        await rig.db.query('PRAGMA user_version = 99');
+        const old = await rig.working();
+        const { reason } = await rig.sees(({ database }) => database === 'away');
+        assert.match(reason, /version 99/);
+        const newer = rig.archiver();
+        await until(() => /event=standing_by/.test(newer.log()), 5000, 'it waits');
+        await until(() => /event=working/.test(newer.log()), 8000, 'it gets its chance');
+        await rig.db.query(`PRAGMA user_version = ${version}`);
+        await rig.sees(({ database }) => database === 'up');
+        assert.ok(old.alive && newer.alive);
+    });
+});
 
 describe('telerelay-archiver', () => {
     const dir = temporaryDirectory();

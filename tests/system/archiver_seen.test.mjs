@@ -32,7 +32,7 @@ describe('what the api says about the archive', () => {
         assert.match(text, /^telerelay_archive_working 1$/m);
         assert.match(text, /^telerelay_archive_rows_total\{kind="samples"\} \d+$/m);
         assert.equal(text.match(/^# TYPE telerelay_archive_lag_seconds gauge$/mg).length, 1);
-        assert.match(text, /^telerelay_wsd_robots\{relay="wsd-1"\} 1$/m);
+        assert.match(text, /^telerelay_wsd_robots\{relay="wsd-1"\} [01]$/m);
     });
 
     it('is that there is nobody, once it is told to end', async () => {

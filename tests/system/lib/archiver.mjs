@@ -4,7 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { Cluster, Proc, program, sanitizerEnv, until } from './harness.mjs';
+import { Cluster, Proc, program, sanitizerEnv, until, within } from './harness.mjs';
 import { Postgres } from './postgres.mjs';
 
 export * from './harness.mjs';
@@ -185,10 +185,11 @@ export class Archiving {
 
 export const ids = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-// Holds a transaction that writes open in an SQLite file; call end() of what it gives.
-export function locked(file) {
+// Holds a transaction that writes open in an SQLite file, until end() of what it gives.
+export async function locked(file) {
     const child = spawn('sqlite3', ['-batch', file], { stdio: ['pipe', 'pipe', 'inherit'] });
     const ready = new Promise((resolve) => child.stdout.once('data', resolve));
     child.stdin.write("BEGIN IMMEDIATE; SELECT 'locked';\n");
-    return ready.then(() => ({ end: () => child.stdin.end('ROLLBACK;\n') }));
+    await within(ready, 5000, 'the lock');
+    return { end: () => child.stdin.end('ROLLBACK;\n') };
 }
