@@ -28,6 +28,7 @@ export class World extends ApiRig {
     static async start(kind, { workers = 2, archiver = [], durable = false } = {}) {
         const world = new World();
         world.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-seam-'));
+        process.on('exit', () => fs.rmSync(world.dir, { recursive: true, force: true }));
         world.redisPath = path.join(world.dir, 'redis.sock');
         world.flags = archiver;
         world.workers = workers;
