@@ -165,6 +165,12 @@ export class World extends ApiRig {
         }
     }
 
+    // {device: the id up to which its samples are archived}
+    async positions() {
+        const rows = await this.db.query('SELECT d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device WHERE p.kind = 0');
+        return Object.fromEntries(rows.map(([device, ms, seq]) => [device, `${ms}-${seq}`]));
+    }
+
     // Whether the archive's positions are the ends of all streams.
     async archived() {
         const rows = await this.db.query('SELECT p.kind, d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device');
