@@ -43,11 +43,11 @@ after(() => rig?.stop());
 const relayLives = (lives) => lives ? rig.redis.call('ZADD', 'tr:relays', Date.now() + 3600000, 'wsd-1#1') : rig.redis.call('DEL', 'tr:relays');
 
 // Asks, checks the answer against the document and notes what was covered.
-async function ask(id, query = '', { status = 200, segment = 'robot_01', method, headers = {} } = {}) {
+async function ask(id, query = '', { status = 200, segment = 'robot_01', method, headers = {}, port } = {}) {
     const operation = operations.get(id);
     assert.ok(operation, `${id} is in the document`);
     const target = operation.path.replace(/\{\w+\}/, segment) + (query && `?${query}`);
-    const answer = await rig.ask(target, { method: method ?? operation.method.toUpperCase(), headers });
+    const answer = await rig.ask(target, { method: method ?? operation.method.toUpperCase(), headers, port });
     assert.equal(answer.status, status, `${target}: ${answer.text.slice(0, 300)}`);
     const type = contract.check(operation, answer, { head: method === 'HEAD' });
     seen.add(`${id} ${status} ${type}`);
@@ -161,6 +161,21 @@ describe('answers are as documented', () => {
                 }
                 for (const value of good) await ask(id, `${more}&${name}=${value}`.replace(/^&/, ''));
             }
+    });
+
+    it('without the archive, where it is needed', async () => {
+        const api = await rig.startApi('no-archive', { 'archive-database': `sqlite:${rig.dir}/missing/archive.db` });
+        try {
+            const port = await rig.startNginx(rig.socket('no-archive'));
+            for (const [id, query] of [['getTelemetry', `device_id=robot_01&from=${T - 1000}&order=asc`], ['getCommands', 'device_id=robot_01&order=asc'], ['getEvents', 'order=asc']]) {
+                const { json } = await ask(id, query, { status: 503, port });
+                assert.match(json.detail, /archive/);
+            }
+            await ask('getTelemetry', 'device_id=robot_01&limit=1', { port });
+            assert.match((await ask('getReady', 'verbose', { port })).text, /^\[!\]archive/m);
+        } finally {
+            await api.stop();
+        }
     });
 
     it('without Redis', async () => {

@@ -66,6 +66,7 @@ class SqliteDatabase {
     parent = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-sqlite-'));
 
     constructor() {
+        process.on('exit', () => fs.rmSync(this.parent, { recursive: true, force: true }));
         fs.mkdirSync(this.dir);
         this.uri = `sqlite:${this.file}`;
     }

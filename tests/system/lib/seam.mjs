@@ -25,11 +25,11 @@ export class World extends ApiRig {
     calm = 0; // performance.now() from which on nothing is away
 
     // kind: of the database. archiver: further flags of every archiver.
-    static async start(kind, { workers = 2, archiver = [], durable = false, redis = {} } = {}) {
+    static async start(kind, { workers = 2, archiver = [], durable = false } = {}) {
         const world = new World();
         world.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-seam-'));
+        process.on('exit', () => fs.rmSync(world.dir, { recursive: true, force: true }));
         world.redisPath = path.join(world.dir, 'redis.sock');
-        world.redisSettings = redis;
         world.flags = archiver;
         world.workers = workers;
         try {
@@ -50,13 +50,12 @@ export class World extends ApiRig {
         this.port = await this.startNginx(this.socket('api'));
     }
 
-    // As deploy/redis.conf.in says, but for what the test itself sets.
+    // As deploy/redis.conf.in says.
     async startRedis() {
         const file = path.join(this.dir, 'redis.conf');
         const values = { SOCK: this.redisPath, PERM: '700', DIR: this.dir, DAEMONIZE: 'no', SUPERVISED: 'no', PIDFILE: `${this.dir}/redis.pid`, LOGFILE: '' };
         const template = fs.readFileSync(new URL('../../../deploy/redis.conf.in', import.meta.url), 'utf8');
-        const more = Object.entries(this.redisSettings ?? {}).map(([key, value]) => `${key} ${value}\n`).join('');
-        fs.writeFileSync(file, template.replace(/@(\w+)@/g, (_, name) => values[name]) + more);
+        fs.writeFileSync(file, template.replace(/@(\w+)@/g, (_, name) => values[name]));
         fs.rmSync(this.redisPath, { force: true });
         this.redisPart = new Part('redis-server', [file]);
         this.redis = await until(async () => {
@@ -112,9 +111,7 @@ export class World extends ApiRig {
         this.calm = performance.now() + GONE_MS;
     }
 
-    // What Redis has acknowledged is in the kernel's hands, as long as the disk is not busy.
-    async killRedis({ keep = true } = {}) {
-        if (keep) await until(async () => /aof_buffer_length:0\r/.test(await this.redis.call('INFO', 'persistence')), 5000, 'Redis has written all');
+    async killRedis() {
         this.redis.close();
         this.redisAway = true;
         await this.redisPart.stop('SIGKILL');
@@ -166,6 +163,12 @@ export class World extends ApiRig {
             await this.append(part.map((entry) => ({ ...entry, kind: SAMPLES })));
             for (const entry of part) this.series.add(entry.device, entry);
         }
+    }
+
+    // {device: the id up to which its samples are archived}
+    async positions() {
+        const rows = await this.db.query('SELECT d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device WHERE p.kind = 0');
+        return Object.fromEntries(rows.map(([device, ms, seq]) => [device, `${ms}-${seq}`]));
     }
 
     // Whether the archive's positions are the ends of all streams.
