@@ -84,9 +84,9 @@ static void send_head(struct reply *r, bool whole)
     char line[96];
     int n = snprintf(line, sizeof(line), "Status: %d %s\r\n", r->status, status_title(r->status));
     send(r, line, (size_t)n);
-    send(r, r->head.data, r->head.len);
     n = snprintf(line, sizeof(line), "Cache-Control: %s\r\n", r->cache);
     send(r, line, (size_t)n);
+    send(r, r->head.data, r->head.len);
     if (whole && !r->no_length) {
         n = snprintf(line, sizeof(line), "Content-Length: %zu\r\n", r->body.len);
         send(r, line, (size_t)n);

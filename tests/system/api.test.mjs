@@ -34,7 +34,8 @@ describe('GET /api/telemetry', () => {
         assert.equal(text, '{"items":[{"id":"1768473045123-0","device_id":"robot_01","timestamp":"2026-01-15T10:30:45.123Z",' +
             '"battery":85,"cpu":38,"temperature":41.2,"signal":93}],"count":1,"next_cursor":null}');
         assert.equal(headers['content-type'], 'application/json');
-        assert.equal(headers['cache-control'], 'no-store');
+        assert.equal(headers['cache-control'], 'private, max-age=86400'); // over: nothing can come into it
+        assert.equal((await rig.ok('/api/telemetry?device_id=robot_01')).headers['cache-control'], 'no-store');
         assert.equal(headers['x-content-type-options'], 'nosniff');
         assert.equal(headers.link, undefined);
     });

@@ -107,6 +107,7 @@ static void wants(void **state)
     assert_true(h.descending);
     assert_false(h.has_from || h.has_to || h.has_cursor || h.has_fields);
     assert_int_equal(h.format, HISTORY_JSON);
+    assert_false(h.has_limit || h.moves);
     assert_int_equal(history("device_id=a&from=-15m&to=now&limit=10000&order=asc&format=csv&fields=cpu,battery,cpu,id"),
                      0);
     assert_int_equal(h.from_ms, NOW - 900000);
@@ -114,8 +115,15 @@ static void wants(void **state)
     assert_int_equal(h.limit, 10000);
     assert_false(h.descending);
     assert_int_equal(h.format, HISTORY_CSV);
+    assert_true(h.has_limit && h.moves);
     assert_int_equal(h.n_fields, 2);
     assert_string_equal(h.fields[0], "cpu");
+    assert_int_equal(history("device_id=a&from=1768473045&to=1768473046&format=ndjson"), 0);
+    assert_int_equal(h.format, HISTORY_NDJSON);
+    assert_false(h.has_limit || h.moves);
+    assert_int_equal(history("device_id=a&from=1768473045&to=now&format=columns"), 0);
+    assert_int_equal(h.format, HISTORY_COLUMNS);
+    assert_true(h.moves);
 }
 
 static void faults(void **state)
@@ -133,7 +141,7 @@ static void faults(void **state)
         {"device_id=a&limit=", "limit must be a whole number from 1 to 10000, not \"\""},
         {"device_id=a&limit=1&limit=2", "limit was given more than once"},
         {"device_id=a&order=up", "order must be desc or asc, not \"up\""},
-        {"device_id=a&format=xml", "format must be json or csv, not \"xml\""},
+        {"device_id=a&format=xml", "format must be json, columns, csv or ndjson, not \"xml\""},
         {"device_id=a&from=2&to=1", "from must not be after to"},
         {"device_id=a&fields=a-b", "fields must be a comma list of metric names, not \"a-b\""},
         {"device_id=a&fields=", "fields must be a comma list of metric names, not \"\""},

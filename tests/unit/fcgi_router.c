@@ -60,8 +60,13 @@ static void methods(void **state)
 static void requests(void **state)
 {
     static struct request req;
-    char *params[] = {"REQUEST_METHOD=HEAD", "DOCUMENT_URI=/api/devices", "QUERY_STRING=a=1&a=%20",
-                      "SCRIPT_NAME=/other",  "REMOTE_ADDR=127.0.0.1",     NULL};
+    char *params[] = {"REQUEST_METHOD=HEAD",
+                      "DOCUMENT_URI=/api/devices",
+                      "QUERY_STRING=a=1&a=%20",
+                      "SCRIPT_NAME=/other",
+                      "REMOTE_ADDR=127.0.0.1",
+                      "HTTP_IF_NONE_MATCH=\"x\"",
+                      NULL};
     char *bare[] = {"REQUEST_METHOD=BREW", "SCRIPT_NAME=/api", "PATH_INFO=/x", "QUERY_STRING=%0", NULL};
     char *none[] = {NULL};
     static char uri[600] = "DOCUMENT_URI=/";
@@ -73,7 +78,9 @@ static void requests(void **state)
     assert_int_equal(req.query.n, 2);
     assert_string_equal(req.query.params[1].value, " ");
     assert_true(req.loopback);
+    assert_string_equal(req.if_none_match, "\"x\"");
     request_read(&req, bare);
+    assert_null(req.if_none_match);
     assert_int_equal(req.method, REQUEST_OTHER);
     assert_string_equal(req.path, "/api/x");
     assert_true(req.query_bad);
@@ -134,6 +141,24 @@ static void replies(void **state)
             "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":"
             "\"not \\\"\xef\xbf\xbd\\\"\\n\"}");
 
+    /* One that may be kept; the client has it already; but not a problem. */
+    reply_begin(&r, false, sink, NULL);
+    r.cache = "private";
+    reply_header(&r, "ETag", "\"x\"");
+    reply_not_modified(&r);
+    reply_end(&r);
+    is_sent(
+        "Status: 304 Not Modified\r\nCache-Control: private\r\nX-Content-Type-Options: nosniff\r\nETag: \"x\"\r\n\r\n");
+    reply_begin(&r, false, sink, NULL);
+    r.cache = "private";
+    r.no_length = true;
+    reply_header(&r, "ETag", "\"x\"");
+    reply_problem(&r, 503, "");
+    reply_end(&r);
+    is_sent("Status: 503 Service Unavailable\r\n" USUAL
+            "Content-Type: application/problem+json\r\nContent-Length: 77\r\n\r\n"
+            "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"\"}");
+
     /* A long one goes in pieces, without a length; a peer that is gone ends it. */
     reply_begin(&r, false, sink, NULL);
     for (int i = 0; i < 4; i++) {
@@ -152,6 +177,20 @@ static void replies(void **state)
     r.body.len = REPLY_PIECE;
     assert_int_equal(reply_flush(&r), -1);
     reply_end(&r);
+
+    /* What fails once a part is on its way leaves it cut short, and says so. */
+    reply_begin(&r, false, sink, NULL);
+    assert_non_null(buf_room(&r.body, REPLY_PIECE));
+    memset(r.body.data, 'x', REPLY_PIECE);
+    r.body.len = REPLY_PIECE;
+    assert_int_equal(reply_flush(&r), 0);
+    assert_false(r.gone);
+    buf_str(&r.body, "more");
+    reply_problem(&r, 503, "away");
+    reply_end(&r);
+    assert_true(r.gone);
+    assert_int_equal(sent.len, strlen("Status: 200 OK\r\n" USUAL "\r\n") + REPLY_PIECE);
+    buf_clear(&sent, SIZE_MAX);
 
     /* An answer that does not fit is an error, not a part of one. */
     reply_begin(&r, false, sink, NULL);
