@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* flags, ms, seq, from, to, device id, checksum */
+/* flags, ms, seq (of a walk through buckets: their length), from, to, device id, checksum */
 #define FIXED   (1 + 4 * 8)
 #define SUM     4
 #define RAW_MAX (FIXED + MSG_DEVICE_ID_MAX + SUM)
@@ -10,6 +10,7 @@
 #define FLAG_DESCENDING 1
 #define FLAG_FROM       2
 #define FLAG_TO         4
+#define FLAG_STEP       8
 #define WALK_SHIFT      4 /* the upper half says what is walked through */
 
 static const char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -41,9 +42,9 @@ size_t cursor_encode(char out[CURSOR_TEXT_MAX], const struct cursor *c)
     unsigned char raw[RAW_MAX + 2] = {0};
     size_t id_len = strnlen(c->device_id, MSG_DEVICE_ID_MAX);
     raw[0] = (unsigned char)((unsigned)c->walk << WALK_SHIFT | (c->descending ? FLAG_DESCENDING : 0) |
-                             (c->has_from ? FLAG_FROM : 0) | (c->has_to ? FLAG_TO : 0));
+                             (c->has_from ? FLAG_FROM : 0) | (c->has_to ? FLAG_TO : 0) | (c->step_ms ? FLAG_STEP : 0));
     put_be(raw + 1, c->ms, 8);
-    put_be(raw + 9, c->seq, 8);
+    put_be(raw + 9, c->step_ms ? (uint64_t)c->step_ms : c->seq, 8);
     put_be(raw + 17, (uint64_t)c->from_ms, 8);
     put_be(raw + 25, (uint64_t)c->to_ms, 8);
     memcpy(raw + FIXED, c->device_id, id_len);
@@ -95,7 +96,10 @@ int cursor_decode(const char *text, size_t len, struct cursor *c)
     if (get_be(raw + body, SUM) != checksum(raw, body))
         return -1;
     unsigned walk = raw[0] >> WALK_SHIFT, flags = raw[0] & ((1u << WALK_SHIFT) - 1);
-    if (walk < CURSOR_TELEMETRY || walk > CURSOR_EVENTS || flags & ~(unsigned)(FLAG_DESCENDING | FLAG_FROM | FLAG_TO))
+    if (walk < CURSOR_TELEMETRY || walk > CURSOR_EVENTS)
+        return -1;
+    uint64_t ms = get_be(raw + 1, 8), seq = get_be(raw + 9, 8);
+    if (flags & FLAG_STEP && (walk != CURSOR_TELEMETRY || seq == 0 || seq > INT64_MAX || ms % seq != 0))
         return -1;
     size_t id_len = body - FIXED;
     if (walk == CURSOR_EVENTS ? id_len > 0 : !msg_device_id_valid((const char *)raw + FIXED, id_len))
@@ -106,8 +110,9 @@ int cursor_decode(const char *text, size_t len, struct cursor *c)
     c->descending = flags & FLAG_DESCENDING;
     c->has_from = flags & FLAG_FROM;
     c->has_to = flags & FLAG_TO;
-    c->ms = get_be(raw + 1, 8);
-    c->seq = get_be(raw + 9, 8);
+    c->ms = ms;
+    c->step_ms = flags & FLAG_STEP ? (int64_t)seq : 0;
+    c->seq = flags & FLAG_STEP ? 0 : seq;
     c->from_ms = (int64_t)get_be(raw + 17, 8);
     c->to_ms = (int64_t)get_be(raw + 25, 8);
     memcpy(c->device_id, raw + FIXED, id_len);

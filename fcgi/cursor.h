@@ -23,7 +23,8 @@ enum cursor_walk { CURSOR_TELEMETRY = 1, CURSOR_COMMANDS, CURSOR_EVENTS };
 struct cursor {
     enum cursor_walk walk;
     bool descending;                       /* the walk's direction */
-    uint64_t ms, seq;                      /* the last entry's id … */
+    int64_t step_ms;                       /* the walk goes through buckets of so many ms; 0: through entries */
+    uint64_t ms, seq;                      /* the last entry's id (of a bucket: its beginning, and 0) … */
     char device_id[MSG_DEVICE_ID_MAX + 1]; /* … and device; "" for events, which are one stream */
     bool has_from, has_to;                 /* the walk began with a lower, an upper bound … */
     int64_t from_ms, to_ms;                /* … which was this then; 0 when it has none */

@@ -6,13 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const known_telemetry[] = {"device_id", "from",   "to",     "limit", "order",
-                                              "cursor",    "fields", "format", NULL};
+static const char *const known_telemetry[] = {"device_id", "from",   "to",   "limit",  "order", "cursor",
+                                              "fields",    "format", "step", "points", "agg",   NULL};
 static const char *const known_commands[] = {"device_id", "from", "to", "limit", "order", "cursor", NULL};
 static const char *const known_events[] = {"device_id", "kind", "from", "to", "limit", "order", "cursor", NULL};
-
-/* Named by the interface, not served by this version: the answer says so rather than "unknown". */
-static const char *const unserved[] = {"step", "agg", "points", NULL};
 
 /* The next piece of a comma list, from *at; false at the end. */
 static bool next_piece(const struct query_param *p, size_t *at, const char **piece, size_t *len)
@@ -116,7 +113,7 @@ static int parse_limit(struct history *h, const struct query *q, struct fault *f
 {
     const struct query_param *p;
     char quoted[FAULT_QUOTE_MAX];
-    h->limit = HISTORY_LIMIT;
+    h->limit = h->steps.n_aggs > 0 ? HISTORY_LIMIT_STEPS : HISTORY_LIMIT;
     h->has_limit = false;
     if (query_single(q, "limit", &p, fault) < 0)
         return -1;
@@ -226,17 +223,24 @@ static int parse_bounds(struct history *h, const struct query *q, int64_t now_ms
     return 0;
 }
 
-static int refuse_unserved(const struct query *q, struct fault *fault)
+/* How long a bucket is, on every page of a walk. */
+static int settle_step(struct history *h, int64_t now_ms, struct fault *fault)
 {
-    for (size_t i = 0; unserved[i]; i++) {
-        const struct query_param *p;
-        if (query_single(q, unserved[i], &p, fault) < 0)
-            return -1;
-        if (p)
-            return fault_set(fault,
-                             "%s is not served by this version; allowed are device_id, from, to, limit, order, "
-                             "cursor, fields and format",
-                             unserved[i]);
+    char text[STEPS_TEXT_MAX];
+    int64_t walk = h->has_cursor ? h->cursor.step_ms : 0;
+    if (h->steps.points && !h->has_from)
+        return fault_set(fault, "points needs from");
+    if (h->steps.points && h->has_cursor) {
+        h->steps.ms = walk; /* the first page has said it */
+    } else if (h->steps.points) {
+        int64_t from_ms = h->from_ms > 0 ? h->from_ms : 0, to_ms = h->has_to ? h->to_ms : now_ms;
+        h->steps.ms = steps_fit(from_ms, to_ms > from_ms ? to_ms : from_ms, h->steps.points);
+    }
+    if (h->has_cursor && walk == 0 && h->steps.n_aggs > 0)
+        return fault_set(fault, "cursor belongs to a walk without step and points");
+    if (h->has_cursor && walk != h->steps.ms) {
+        steps_format(text, walk);
+        return fault_set(fault, "cursor belongs to a walk with step=%s", text);
     }
     return 0;
 }
@@ -271,14 +275,14 @@ int history_parse(struct history *h, enum cursor_walk walk, const struct query *
     static const char *const *const known[] = {
         [CURSOR_TELEMETRY] = known_telemetry, [CURSOR_COMMANDS] = known_commands, [CURSOR_EVENTS] = known_events};
     h->walk = walk;
-    if (walk == CURSOR_TELEMETRY && refuse_unserved(q, fault) < 0)
-        return -1;
     if (query_only(q, known[walk], fault) < 0 || parse_devices(h, q, fault) < 0 || parse_form(h, q, fault) < 0 ||
-        parse_kinds(h, q, fault) < 0 || parse_limit(h, q, fault) < 0 || parse_cursor(h, q, fault) < 0 ||
-        parse_bounds(h, q, now_ms, fault) < 0)
+        parse_kinds(h, q, fault) < 0 || steps_parse(&h->steps, q, fault) < 0 || parse_limit(h, q, fault) < 0 ||
+        parse_cursor(h, q, fault) < 0 || parse_bounds(h, q, now_ms, fault) < 0 || settle_step(h, now_ms, fault) < 0)
         return -1;
     return parse_fields(h, q, fault);
 }
+
+#define HISTORY_MS_MAX 253402300799999LL /* the end of the year 9999 */
 
 static const struct streamid_range nothing = {.lo = {1, 0}, .hi = {0, 0}};
 
@@ -312,13 +316,34 @@ struct streamid_range history_range(const struct history *h, const char *device_
     return r;
 }
 
+bool history_buckets(const struct history *h, const char *device_id, int64_t *from_ms, int64_t *to_ms)
+{
+    int64_t from = h->has_from && h->from_ms > 0 ? h->from_ms : 0;
+    int64_t to = h->has_to && h->to_ms < HISTORY_MS_MAX ? h->to_ms : HISTORY_MS_MAX;
+    if (h->has_cursor) {
+        /* As in history_range: of the bucket where the walk stands, some devices are still wanted. */
+        int order = strcmp(device_id, h->cursor.device_id);
+        int64_t at = h->cursor.ms < (uint64_t)HISTORY_MS_MAX ? (int64_t)h->cursor.ms : HISTORY_MS_MAX;
+        int64_t behind = h->steps.ms < HISTORY_MS_MAX - at ? at + h->steps.ms : HISTORY_MS_MAX;
+        int64_t last = (order < 0 ? behind : at) - 1, first = order > 0 ? at : behind;
+        if (h->descending && last < to)
+            to = last;
+        if (!h->descending && first > from)
+            from = first;
+    }
+    *from_ms = from;
+    *to_ms = to;
+    return from <= to;
+}
+
 void history_cursor(const struct history *h, struct streamid id, const char *device_id, struct cursor *c)
 {
     memset(c, 0, sizeof(*c));
     c->walk = h->walk;
     c->descending = h->descending;
+    c->step_ms = h->steps.ms;
     c->ms = id.ms;
-    c->seq = id.seq;
+    c->seq = h->steps.ms ? 0 : id.seq;
     memcpy(c->device_id, device_id, strnlen(device_id, MSG_DEVICE_ID_MAX));
     c->has_from = h->has_from;
     c->has_to = h->has_to;

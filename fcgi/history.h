@@ -7,6 +7,7 @@
 #include "fcgi/cursor.h"
 #include "fcgi/query.h"
 #include "fcgi/series.h"
+#include "fcgi/steps.h"
 
 #include "fcgi/audit.h"
 
@@ -14,7 +15,8 @@
 
 #define HISTORY_DEVICES_MAX 64
 #define HISTORY_LIMIT_MAX   10000
-#define HISTORY_LIMIT       100 /* without a limit parameter */
+#define HISTORY_LIMIT       100   /* without a limit parameter */
+#define HISTORY_LIMIT_STEPS 10000 /* likewise, of buckets */
 
 enum history_format { HISTORY_JSON, HISTORY_COLUMNS, HISTORY_CSV, HISTORY_NDJSON, HISTORY_FORMATS };
 
@@ -36,6 +38,7 @@ struct history {
     size_t n_fields;
     bool has_fields; /* without: all metrics */
     enum history_format format;
+    struct steps steps; /* with `points`, too, steps.ms says how long a bucket is */
 };
 
 /* 0, or -1 with *fault naming the parameter and what is allowed; *h is then unspecified. */
@@ -51,7 +54,11 @@ int history_devices(const struct query *q, char (*devices)[MSG_DEVICE_ID_MAX + 1
  * of events has the device id "". */
 struct streamid_range history_range(const struct history *h, const char *device_id);
 
-/* The cursor for a walk that stands at this entry. */
+/* Likewise for a walk through buckets, in ms: [*from_ms, *to_ms], both inclusive; false when it is empty. Without a
+ * lower bound it begins at 0, without an upper one it ends with the year 9999. */
+bool history_buckets(const struct history *h, const char *device_id, int64_t *from_ms, int64_t *to_ms);
+
+/* The cursor for a walk that stands at this entry, or at the bucket that begins at id.ms. */
 void history_cursor(const struct history *h, struct streamid id, const char *device_id, struct cursor *c);
 
 #endif
