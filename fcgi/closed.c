@@ -62,7 +62,7 @@ static bool add_gaps(struct context *ctx, struct etag *tag)
 /* What was asked, in one form for one meaning. Times were resolved, the order of parameters does not matter. */
 static void add_request(const struct request *req, const struct history *h, struct etag *tag)
 {
-    static const char *const further[] = {"step", "agg", "points", "cursor"};
+    const struct query_param *cursor;
     struct fault unused;
     etag_number(tag, FORM);
     etag_number(tag, (uint64_t)(h->has_from ? h->from_ms : INT64_MIN));
@@ -70,11 +70,11 @@ static void add_request(const struct request *req, const struct history *h, stru
     etag_number(tag, h->has_limit ? (uint64_t)h->limit : 0);
     etag_number(tag, h->descending);
     etag_number(tag, h->format);
-    for (size_t i = 0; i < sizeof(further) / sizeof(further[0]); i++) {
-        const struct query_param *p;
-        bool given = query_single(&req->query, further[i], &p, &unused) == 0 && p;
-        etag_text(tag, given ? p->value : "", given ? p->len : 0);
-    }
+    bool walks = query_single(&req->query, "cursor", &cursor, &unused) == 0 && cursor;
+    etag_text(tag, walks ? cursor->value : "", walks ? cursor->len : 0);
+    etag_number(tag, (uint64_t)h->steps.ms);
+    for (size_t i = 0; i < h->steps.n_aggs; i++)
+        etag_number(tag, h->steps.aggs[i]);
     etag_number(tag, h->has_fields);
     for (size_t i = 0; i < h->n_fields; i++)
         etag_text(tag, h->fields[i], strlen(h->fields[i]));

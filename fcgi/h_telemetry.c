@@ -35,6 +35,10 @@ void h_telemetry_get(struct context *ctx, const struct request *req, const char 
     (void)segment;
     if (page_parse(req, source.walk, &page, reply) < 0 || closed_answer(ctx, req, &page.h, reply))
         return;
+    if (page.h.steps.n_aggs > 0) {
+        h_telemetry_steps(ctx, req, &page.h, reply);
+        return;
+    }
     if (export_wanted(&page.h)) {
         export_answer(ctx, &page.h, reply);
         return;

@@ -73,6 +73,10 @@ router_handler_fn h_battery_history_get;
 router_handler_fn h_health_live, h_health_ready;
 router_handler_fn h_metrics_get;
 
+/* What h_telemetry_get does when buckets are asked for. */
+struct history;
+void h_telemetry_steps(struct context *ctx, const struct request *req, const struct history *h, struct reply *reply);
+
 /* Names of the routes, for the metrics; *n of them. */
 const char *const *handler_route_names(unsigned *n);
 

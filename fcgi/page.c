@@ -51,11 +51,11 @@ static void put_list(struct buf *b, const char **sep, const char *name, const ch
         *sep = "&";
 }
 
-/* Link: the same request with the cursor, written anew so that its length is bounded. */
-static void link_next(struct reply *reply, const struct request *req, const char *path, const struct page *page)
+/* Written anew, so that its length is bounded. */
+void page_link(struct reply *reply, const struct request *req, const char *path, const struct history *h,
+               const char *cursor)
 {
-    static const char *const plain[] = {"from", "to", "limit", "order", "format"};
-    const struct history *h = &page->h;
+    static const char *const plain[] = {"from", "to", "limit", "order", "format", "step", "points"};
     const char *list[HISTORY_DEVICES_MAX > MSG_METRICS_MAX ? HISTORY_DEVICES_MAX : MSG_METRICS_MAX];
     const char *sep = "?";
     size_t n = 0;
@@ -71,6 +71,9 @@ static void link_next(struct reply *reply, const struct request *req, const char
             list[n++] = audit_kind_name((enum audit_kind)kind);
     }
     put_list(&b, &sep, "kind", list, n);
+    for (size_t i = 0; i < h->steps.n_aggs; i++)
+        list[i] = steps_agg_name(h->steps.aggs[i]);
+    put_list(&b, &sep, "agg", list, h->steps.n_aggs);
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
         const struct query_param *p;
         if (query_single(&req->query, plain[i], &p, &unused) < 0 || !p)
@@ -82,7 +85,7 @@ static void link_next(struct reply *reply, const struct request *req, const char
     for (size_t i = 0; i < h->n_fields; i++)
         list[i] = h->fields[i];
     put_list(&b, &sep, "fields", list, h->n_fields);
-    buf_printf(&b, "%scursor=%s>; rel=\"next\"", sep, page->cursor);
+    buf_printf(&b, "%scursor=%s>; rel=\"next\"", sep, cursor);
     buf_add(&b, "", 1);
     if (!b.failed)
         reply_header(reply, "Link", b.data);
@@ -127,7 +130,7 @@ int page_fetch(struct context *ctx, const struct request *req, const struct page
         else
             history_cursor(&page->h, got.end, one_stream[0], &c); /* where the budget ended */
         cursor_encode(page->cursor, &c);
-        link_next(reply, req, source->path, page);
+        page_link(reply, req, source->path, &page->h, page->cursor);
     }
     return 0;
 }

@@ -38,6 +38,10 @@ int page_fetch(struct context *ctx, const struct request *req, const struct page
 int page_read(struct context *ctx, const struct request *req, const struct page_source *source, void *arg,
               struct page *page, struct reply *reply);
 
+/* The Link header: the same request with this cursor. */
+void page_link(struct reply *reply, const struct request *req, const char *path, const struct history *h,
+               const char *cursor);
+
 /* The device whose entry it is; "" for events. */
 const char *page_device(const struct page *page, size_t i);
 
