@@ -3,6 +3,7 @@
 // the median of the rounds, and the sum of what was lost. "dropped" in the details is what the relay itself says
 // it dropped: a load generator that was not let run is a slow website, and those get the newest telemetry only.
 
+import { archive } from './archive.mjs';
 import { directory, generate, nchanModule, settings, startNchan, startNodeRelay, startRedis, startStack } from './setup.mjs';
 
 const ROUNDS = settings.smoke ? 1 : 3;
@@ -199,4 +200,4 @@ async function history(report) {
   }
 }
 
-export const scenarios = { fanout, batch, command, safety, ingest, idle, blocked, history };
+export const scenarios = { fanout, batch, command, safety, ingest, idle, blocked, history, archive };

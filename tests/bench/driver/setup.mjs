@@ -5,6 +5,8 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import Redis from 'ioredis';
 
@@ -53,7 +55,7 @@ export const freePort = () =>
 
 const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function until(what, ready, seconds = 10) {
+export async function until(what, ready, seconds = 10) {
   const limit = Date.now() + seconds * 1000;
   while (!(await ready())) {
     if (Date.now() > limit) throw new Error(`bench: ${what}: not within ${seconds} s`);
@@ -82,11 +84,61 @@ function start(name, dir, command) {
     await Promise.race([gone, delay(5000)]);
     if (!ended) child.kill('SIGKILL');
   });
-  return { pid: child.pid, check: () => { if (ended) throw new Error(`bench: ${name} ended:\n${fs.readFileSync(path.join(dir, `${name}.log`))}`); } };
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await gone;
+  };
+  return { pid: child.pid, stop, check: () => { if (ended) throw new Error(`bench: ${name} ended:\n${fs.readFileSync(path.join(dir, `${name}.log`))}`); } };
 }
 
 const children = (pid) =>
   fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
+
+// --- single programs ------------------------------------------------------------------------------------
+
+// One of ours as a server; flags: names without dashes.
+export function launch(name, dir, program, flags) {
+  const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, String(value)]);
+  const server = start(name, dir, [path.join(bin, program), ...args]);
+  return { ...server, worker: () => children(server.pid)[0] };
+}
+
+// One of ours to its end, with lines on its stdin.
+export async function run(program, args, lines) {
+  const child = spawn(path.join(bin, program), args, { stdio: ['pipe', 'ignore', 'pipe'] });
+  let err = '';
+  child.stderr.on('data', (data) => (err += data));
+  const ended = new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
+  await Promise.all([pipeline(Readable.from(lines), child.stdin), ended]);
+  if ((await ended) !== 0) throw new Error(`bench: ${program}: ${err.trim()}`);
+}
+
+// Memory of a process, in bytes: now, and the most that it ever had.
+export function watch(pid) {
+  const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytes = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)[1]) * 1024;
+  return { rss: bytes('VmRSS'), peak: bytes('VmHWM') };
+}
+
+// A web server in front of one FastCGI socket; resolves to its port.
+export async function startFront(dir, socket) {
+  const port = await freePort();
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/${kind};`).join(' ');
+  fs.writeFileSync(path.join(dir, 'front.conf'), `
+daemon off; ${process.getuid() === 0 ? 'user root;' : ''} worker_processes 1; pid ${dir}/front.pid; error_log ${dir}/front.log;
+events { worker_connections 64; }
+http {
+  access_log off; ${temp}
+  server {
+    listen 127.0.0.1:${port};
+    location / { include /etc/nginx/fastcgi_params; fastcgi_buffers 32 16k; fastcgi_max_temp_file_size 0; fastcgi_read_timeout 300s; fastcgi_pass unix:${socket}; }
+  }
+}
+`);
+  const front = start('front', dir, ['nginx', '-p', dir, '-c', path.join(dir, 'front.conf')]);
+  await until('nginx', () => front.check() || answers({ host: '127.0.0.1', port }));
+  return port;
+}
 
 // --- the stack as `make up` runs it, without rate limits ------------------------------------------------
 
