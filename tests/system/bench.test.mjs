@@ -63,7 +63,9 @@ test('a smoke run of all benchmarks', { timeout: 240_000 }, async (t) => {
   assert.ok(byName.get('safety.without_receipt').details.moves > 100);
   assert.equal(byName.get('safety.throughput').against, 'robots that nobody drives');
   assert.equal(value('idle.connections'), 1000);
-  for (const name of ['fanout_10x20hz_100.cpu', 'command.p50', 'ingest.throughput', 'safety.throughput', 'safety.move_cpu', 'idle.memory', 'history_1000x1.of_redis']) {
+  for (const name of ['fanout_10x20hz_100.cpu', 'command.p50', 'ingest.throughput', 'safety.throughput', 'safety.move_cpu', 'idle.memory', 'history_1000x1.of_redis',
+    ...['sqlite', 'postgres'].flatMap((kind) => ['archiving', 'points_500', 'export'].map((what) => `archive_${kind}.${what}`))]) {
     assert.ok(value(name) > 0, name);
   }
+  assert.ok(byName.get('archive_sqlite.export_memory').ok);
 });
