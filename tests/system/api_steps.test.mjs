@@ -103,7 +103,7 @@ before(async () => {
     await addToRedis('seam', world.get('seam').slice(1500));
     await addToRedis('old', world.get('old').slice(-1));
     await addToRedis('hot', world.get('hot'));
-    rig.api = await rig.startApi('api', { 'archive-database': database });
+    rig.api = await rig.startApi('api', { 'archive-database': database, 'archive-keep-samples-d': 0 });
 });
 after(() => rig?.stop());
 
@@ -262,6 +262,25 @@ describe('formats', () => {
             const values = (order === 'asc' ? seen : seen.reverse()).map(([, value]) => value);
             assert.deepEqual(values.filter((value, i) => value !== null || values[i - 1] !== null), [0, 1, 2, null, 50, 51, null, 500]);
         }
+    });
+
+    it('a range that is over has a tag: of its step, its aggregates and its format', async () => {
+        const over = { devices: ['hot'], from: T - DAY, to: world.get('hot').at(-2).ms, step: HOUR };
+        const variants = [over, { ...over, step: 2 * HOUR }, { ...over, aggs: ['max'] }, { ...over, aggs: ['max', 'min'] }, { ...over, format: 'csv' },
+            { ...over, points: 5, step: undefined }, { ...over, fields: ['cpu'] }];
+        const tags = [];
+        for (const variant of variants) {
+            const { headers } = await rig.ok(target(variant));
+            assert.match(headers['cache-control'], /max-age/);
+            tags.push(headers.etag);
+            const again = await rig.ask(target(variant), { headers: { 'If-None-Match': headers.etag } });
+            assert.deepEqual([again.status, again.text], [304, '']);
+        }
+        assert.equal(new Set(tags).size, variants.length, tags.join(' '));
+        const repeated = `${target(over)}&agg=max&agg=min`;
+        assert.equal((await rig.ok(repeated)).headers.etag, tags[3]);
+        for (const open of [{ ...over, to: undefined }, { ...over, to: world.get('hot').at(-1).ms }])
+            assert.equal((await rig.ok(target(open))).headers.etag, undefined);
     });
 
     it('HEAD says the same without a body', async () => {
