@@ -23,6 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(&c.ms, data + 1, 8);
         memcpy(&c.seq, data + 9, 8);
         memcpy(c.device_id, data + 17, size - 17);
+        if (c.walk == CURSOR_TELEMETRY && data[0] & 4) {
+            c.step_ms = 1000 * (1 + data[0]);
+            c.ms -= c.ms % (uint64_t)c.step_ms;
+            c.seq = 0;
+        }
         if (cursor_decode(text, cursor_encode(text, &c), &back) < 0 || memcmp(&c, &back, sizeof(c)) != 0)
             abort();
     }
