@@ -17,6 +17,8 @@ before(async () => {
     }
     for (const walk of ['telemetry', 'commands', 'events'])
         cursors[walk] = (await rig.ok(`/api/${walk}?device_id=r&limit=2`)).json.next_cursor;
+    await rig.add('r', `${T + 5000}-0`);
+    cursors.seconds = (await rig.ok('/api/telemetry?device_id=r&step=1s&limit=1')).json.next_cursor;
 });
 after(() => rig?.stop());
 
@@ -75,9 +77,6 @@ const cases = [
     [device('cursor='), /^cursor must be/],
     [device('cursor=abc'), /^cursor must be the next_cursor of an earlier answer, not "abc"$/],
     [device(`cursor=${'A'.repeat(3000)}`), /^cursor must be/],
-    [device('step=1m'), /^step is not served by this version; allowed are/],
-    [device('agg=avg'), /^agg is not served/],
-    [device('points=500'), /^points is not served/],
     [device('bogus=1'), /^unknown parameter "bogus"$/],
     [device('Limit=1'), /^unknown parameter "Limit"$/],
     [device('=1'), /has no name$/],
@@ -153,6 +152,49 @@ const cases = [
     [() => device(`cursor=${cursors.telemetry}%3D`), /^cursor must be/],
     [() => device(`cursor=${cursors.telemetry.replace(/^./, (c) => (c === 'A' ? 'B' : 'A'))}`), /^cursor must be/],
     [device('cursor=null'), /^cursor must be .* not "null"$/],
+
+    // Buckets.
+    [device('step='), /^step must be a whole number with s, m, h or d behind it, from 1s to 366d, not ""$/],
+    [device('step=10'), /^step must be .* not "10"$/],
+    [device('step=m'), /^step must be/],
+    [device('step=0s'), /^step must be .* not "0s"$/],
+    [device('step=-1m'), /^step must be/],
+    [device('step=1.5h'), /^step must be/],
+    [device('step=1500ms'), /^step must be .* not "1500ms"$/],
+    [device('step=1w'), /^step must be/],
+    [device('step=1H'), /^step must be/],
+    [device('step=1m%20'), /^step must be .* not "1m "$/],
+    [device('step=367d'), /^step must be/],
+    [device('step='.padEnd(4000, '9')), /^step must be/],
+    [device('step=1m,1h'), /^step must be/],
+    [device('step=1m&step=1m'), /^step was given more than once$/],
+    [device('from=-1h&points='), /^points must be a whole number from 1 to 10000, not ""$/],
+    [device('from=-1h&points=0'), /^points must be/],
+    [device('from=-1h&points=-5'), /^points must be/],
+    [device('from=-1h&points=10001'), /^points must be .* not "10001"$/],
+    [device('from=-1h&points=1e3'), /^points must be/],
+    [device('from=-1h&points=99999999999999999999'), /^points must be/],
+    [device('from=-1h&points=5&points=5'), /^points was given more than once$/],
+    [device('points=5'), /^points needs from$/],
+    [device('to=now&points=5'), /^points needs from$/],
+    [device('from=-1h&points=5&step=1m'), /^step and points exclude each other; give one of them$/],
+    [device('agg=avg'), /^agg needs step or points$/],
+    [device('agg=avg&limit=5&format=csv'), /^agg needs step or points$/],
+    [device('step=1m&agg='), /^agg must be avg, min, max, last or count, or a comma list of them, not ""$/],
+    [device('step=1m&agg=median'), /^agg must be .* not "median"$/],
+    [device('step=1m&agg=AVG'), /^agg must be/],
+    [device('step=1m&agg=avg,,max'), /^agg must be .* not ""$/],
+    [device('step=1m&agg=avg&agg=min;max'), /^agg must be .* not "min;max"$/],
+    [device('step=1m&limit=10001'), /^limit must be/],
+    [device('step=1m&from=2&to=1'), /^from must not be after to$/],
+    [() => device(`step=1m&cursor=${cursors.telemetry}`), /^cursor belongs to a walk without step and points$/],
+    [() => device(`from=-1h&points=5&cursor=${cursors.telemetry}`), /^cursor belongs to a walk without step and points$/],
+    [() => device(`step=1m&cursor=${cursors.commands}`), /^cursor belongs to a walk through commands$/],
+    [() => device(`cursor=${cursors.seconds}`), /^cursor belongs to a walk with step=1s$/],
+    [() => device(`step=1m&cursor=${cursors.seconds}`), /^cursor belongs to a walk with step=1s$/],
+    [() => device(`step=1s&order=asc&cursor=${cursors.seconds}`), /^cursor belongs to a walk with order=desc$/],
+    ['/api/commands?device_id=r&step=1m', /^unknown parameter "step"$/],
+    ['/api/events?points=5', /^unknown parameter "points"$/],
 
     // The other walks.
     ['/api/commands', /^device_id is required$/],
