@@ -26,7 +26,7 @@ class Pen {
     async #run() {
         while (!this.done) {
             await Promise.all(DEVICES.map((device) => this.#burst(this.writer.burst(device, 5))));
-            await pause(5);
+            await pause(20);
         }
     }
 
