@@ -199,7 +199,7 @@ export class World extends ApiRig {
 
     // Everything is in the archive, once and as it was stored; returns how many samples.
     async verifyArchive(ms = 30000) {
-        await until(() => this.archived(), ms, `all is archived; ${this.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 50);
+        await until(() => this.archived(), ms, `all is archived; ${this.archivers.map((part) => part.log.slice(-4000)).join('\n')}`, 50);
         const rows = await this.db.query('SELECT d.device_id, s.ms, s.seq, h.names, s.v FROM samples s JOIN devices d ON d.id = s.device ' +
             'JOIN shapes h ON h.id = s.shape ORDER BY d.device_id, s.ms, s.seq');
         const [[count]] = await this.db.query('SELECT count(*) FROM samples');
@@ -228,7 +228,7 @@ export class World extends ApiRig {
             assert.equal(answer.headers['retry-after'], '1');
             return null;
         }
-        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}`);
+        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}\n${this.api.log.slice(-2000)}`);
         assert.ok(!this.redisAway, `Redis is away and ${target} is answered`);
         return answer;
     }
