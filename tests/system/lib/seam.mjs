@@ -7,7 +7,7 @@ import path from 'node:path';
 import { ApiRig, Part, bin } from './api.mjs';
 import { Database } from './database.mjs';
 import { Redis } from './redis.mjs';
-import { Series } from './series.mjs';
+import { Series, pairs } from './series.mjs';
 import { until } from './wait.mjs';
 
 const KEEP = ['samples', 'minutes', 'hours', 'commands', 'events'].flatMap((kind) => [`--keep-${kind}-d`, '0']);
@@ -28,6 +28,7 @@ export class World extends ApiRig {
     static async start(kind, { workers = 2, archiver = [], durable = false } = {}) {
         const world = new World();
         world.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-seam-'));
+        process.setMaxListeners(0);
         process.on('exit', () => fs.rmSync(world.dir, { recursive: true, force: true }));
         world.redisPath = path.join(world.dir, 'redis.sock');
         world.flags = archiver;
@@ -146,12 +147,12 @@ export class World extends ApiRig {
         this.#known.add(device);
     }
 
-    #lasts = new Map(); // "KIND DEVICE" → the newest id
+    #streams = new Set(); // "KIND DEVICE": those that were ever written to
 
     // Acknowledged by Redis when it resolves: {kind, device, ms, seq, text}; events have the device "".
     async append(entries) {
         await Promise.all(entries.map(({ kind, device, ms, seq, text }) => this.redis.call('XADD', STREAMS[kind] + device, `${ms}-${seq}`, 'd', text)));
-        for (const { kind, device, ms, seq } of entries) this.#lasts.set(`${kind} ${device}`, `${ms}-${seq}`);
+        for (const { kind, device } of entries) this.#streams.add(`${kind} ${device}`);
     }
 
     // Samples, which the model has then: {device, ms, seq, text}…
@@ -171,15 +172,20 @@ export class World extends ApiRig {
         return Object.fromEntries(rows.map(([device, ms, seq]) => [device, `${ms}-${seq}`]));
     }
 
-    // Whether the archive's positions are the ends of all streams.
+    // Whether the archive has all that is in the streams.
     async archived() {
         const rows = await this.db.query('SELECT p.kind, d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device');
-        const at = new Map(rows.map(([kind, device, ms, seq]) => [`${kind} ${device}`, `${ms}-${seq}`]));
-        for (const device of this.series.devices) {
-            const last = this.series.entries(device).at(-1);
-            if (last) this.#lasts.set(`${SAMPLES} ${device}`, `${last.ms}-${last.seq}`);
-        }
-        return [...this.#lasts].every(([stream, id]) => at.get(stream) === id);
+        const at = new Map(rows.map(([kind, device, ms, seq]) => [`${kind} ${device}`, [ms, seq].map(Number)]));
+        const streams = [...new Set([...this.#streams, ...this.series.devices.map((device) => `${SAMPLES} ${device}`)])];
+        const done = await Promise.all(streams.map(async (stream) => {
+            const [kind, device] = stream.split(' ');
+            const [last] = await this.redis.call('XREVRANGE', STREAMS[kind] + device, '+', '-', 'COUNT', 1);
+            if (!last) return true;
+            const [ms, seq] = last[0].split('-').map(Number);
+            const [ams, aseq] = at.get(stream) ?? [-1, 0];
+            return ams > ms || (ams === ms && aseq >= seq);
+        }));
+        return done.every(Boolean);
     }
 
     // The ids of a kind that are stored anywhere, each as "DEVICE MS-SEQ".
@@ -193,7 +199,7 @@ export class World extends ApiRig {
 
     // Everything is in the archive, once and as it was stored; returns how many samples.
     async verifyArchive(ms = 30000) {
-        await until(() => this.archived(), ms, `all is archived; ${this.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 50);
+        await until(() => this.archived(), ms, `all is archived; ${this.archivers.map((part) => part.log.slice(-4000)).join('\n')}`, 50);
         const rows = await this.db.query('SELECT d.device_id, s.ms, s.seq, h.names, s.v FROM samples s JOIN devices d ON d.id = s.device ' +
             'JOIN shapes h ON h.id = s.shape ORDER BY d.device_id, s.ms, s.seq');
         const [[count]] = await this.db.query('SELECT count(*) FROM samples');
@@ -203,6 +209,11 @@ export class World extends ApiRig {
         const wrong = expected.findIndex((line, i) => line !== got[i]);
         assert.ok(wrong < 0, `${expected[wrong]} was stored; the archive has ${got[wrong]}`);
         assert.equal(got.length, expected.length, `the archive has ${got[expected.length]}, too`);
+        const values = this.series.devices.reduce((sum, device) => sum + this.series.entries(device).reduce((n, { text }) => n + pairs(text).length, 0), 0);
+        for (const tier of ['minutes', 'hours']) {
+            const [[counted]] = await this.db.query(`SELECT sum(count) FROM ${tier}`);
+            assert.equal(Number(counted), values, `each value is in the ${tier} once`);
+        }
         return got.length;
     }
 
@@ -217,7 +228,7 @@ export class World extends ApiRig {
             assert.equal(answer.headers['retry-after'], '1');
             return null;
         }
-        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}`);
+        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}\n${this.api.log.slice(-2000)}`);
         assert.ok(!this.redisAway, `Redis is away and ${target} is answered`);
         return answer;
     }
