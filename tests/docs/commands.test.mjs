@@ -78,9 +78,13 @@ const proofs = [
         await foreground(line, /event=telemetry_sent/);
         works('make down', 60);
     }],
+    [/^build\/release\/bin\/telerelayctl archive status --config run\/telerelay\.conf$/, (line) =>
+        assert.match(works(line.replace(' run/', ` ${stack.dir}/`), 30), /^samples +\d+/m)],
     [/^make (test|lint)$/, inCi],
     [/^make( CONFIG=asan units| bench| coverage| faults| sim| format| fuzz FUZZ_SECONDS=5)?$/, dryRun],
     // tests/system/install.test.mjs does these below a DESTDIR; systemd and /etc/nginx are the reader's.
+    // A cluster that is the machine's own; tests/postgres makes the like.
+    [/^sudo (apt-get install postgresql-15|-u postgres create(user|db) .*)$/, () => {}],
     [/^sudo (deploy\/install-packages|make install|systemctl|systemd-sysusers|systemd-tmpfiles|ln|rm|nginx) ?/, () => {}],
 ];
 
