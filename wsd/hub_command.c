@@ -303,7 +303,7 @@ static void show_stop(struct hub *h, const struct robot *r, const char *by)
     bool confirmed = r->said && r->said_stopped && r->said_seq >= r->stop_seq;
     struct bus_stop_state state = {r->id, r->stop_seq, true, confirmed, clock_wall_ms(), by};
     if (r->stopped && r->stop_seq > 0)
-        hub_on_stop_state(h, &state);
+        hub_show_stop_state(h, &state);
 }
 
 /* To the websites here: robots of this relay that this stop is for. */

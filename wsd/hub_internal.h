@@ -135,6 +135,7 @@ void hub_pass_heartbeat(struct hub *h, const char *device_id, const char *json, 
 
 /* hub_state.c */
 void hub_on_stop_state(void *ctx, const struct bus_stop_state *state);
+void hub_show_stop_state(struct hub *h, const struct bus_stop_state *state); /* to people here: the bus may not know */
 void hub_on_control_state(void *ctx, const struct bus_control_state *state);
 void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops,
                    const struct bus_control_state *controls, size_t n_controls);

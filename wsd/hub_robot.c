@@ -303,7 +303,7 @@ void hub_reconcile(struct hub *h, const struct robot *r)
     /* The store may not take it; people here see it all the same, unless they know of something newer. */
     struct bus_stop_state state = {r->id,     r->said_seq > 0 ? r->said_seq : r->stop_seq, true, true, clock_wall_ms(),
                                    r->said_by};
-    hub_on_stop_state(h, &state);
+    hub_show_stop_state(h, &state);
 }
 
 static void on_stop_state(struct hub *h, struct robot *r, bool stopped, int64_t seq, const char *by)
@@ -327,7 +327,7 @@ static void on_stop_state(struct hub *h, struct robot *r, bool stopped, int64_t 
     if (stopped && (!bus_up(h->bus) || h->n_pending > 0)) {
         struct bus_stop_state state = {r->id,     seq > 0 ? seq : bus_stop_seq(h->bus), true, true, clock_wall_ms(),
                                        r->said_by};
-        hub_on_stop_state(h, &state);
+        hub_show_stop_state(h, &state);
     }
 }
 

@@ -16,6 +16,7 @@ struct device_state {
     uint64_t serial; /* rises in the order of the table */
 
     bool stopped, confirmed;
+    bool kept;   /* the bus has said so; else only people here have been told */
     int64_t seq; /* of the stop or re-arm */
     int64_t at_ms;
     char by[MSG_NAME_MAX + 1];
@@ -54,7 +55,7 @@ static struct device_state *find_or_add(struct hub *h, const char *device_id)
 bool hub_agrees(struct hub *h, const char *device_id, bool stopped)
 {
     const struct device_state *d = find(h, device_id);
-    return d != NULL && d->seq > 0 ? d->stopped == stopped && d->confirmed : !stopped;
+    return d != NULL && d->seq > 0 ? d->stopped == stopped && d->confirmed && d->kept : !stopped;
 }
 
 void hub_destroy_states(struct hub *h)
@@ -135,12 +136,13 @@ static void tell_control_state(struct hub *h, const struct device_state *d)
 /* --- what the bus says --------------------------------------------------------------------- */
 
 /* True when that is news. */
-static bool set_stop(struct device_state *d, const struct bus_stop_state *state)
+static bool set_stop(struct device_state *d, const struct bus_stop_state *state, bool kept)
 {
     bool news = d->stopped != state->stopped || d->confirmed != state->confirmed || d->seq != state->seq;
     d->stopped = state->stopped;
     d->confirmed = state->confirmed;
     d->seq = state->seq;
+    d->kept = kept || (d->kept && !news);
     d->at_ms = state->at_ms;
     snprintf(d->by, sizeof(d->by), "%s", state->by);
     return news;
@@ -156,14 +158,23 @@ static bool set_control(struct device_state *d, const struct bus_control_state *
     return news;
 }
 
-void hub_on_stop_state(void *ctx, const struct bus_stop_state *state)
+static void take_stop_state(struct hub *h, const struct bus_stop_state *state, bool kept)
 {
-    struct hub *h = ctx;
     struct device_state *d = find_or_add(h, state->device_id);
     if (d == NULL || state->seq < d->seq) /* an older one that comes late */
         return;
-    if (set_stop(d, state))
+    if (set_stop(d, state, kept))
         tell_stop_state(h, d);
+}
+
+void hub_on_stop_state(void *ctx, const struct bus_stop_state *state)
+{
+    take_stop_state(ctx, state, true);
+}
+
+void hub_show_stop_state(struct hub *h, const struct bus_stop_state *state)
+{
+    take_stop_state(h, state, false);
 }
 
 void hub_on_control_state(void *ctx, const struct bus_control_state *state)
@@ -212,7 +223,7 @@ void hub_on_states(void *ctx, const struct bus_stop_state *stops, size_t n_stops
         if (d == NULL)
             continue;
         d->stop_listed = true;
-        if (set_stop(d, &stops[i]))
+        if (set_stop(d, &stops[i], true))
             tell_stop_state(h, d);
     }
     for (size_t i = 0; i < n_controls; i++) {

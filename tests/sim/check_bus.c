@@ -211,12 +211,21 @@ static void published_stop(const char *text)
 }
 
 /* "N down CONN ID" */
-static void published_presence(const char *text)
+static void published_presence(const struct store *s, const char *text)
 {
-    char id[80];
+    char id[80], key[96];
     int robot = sscanf(text, "%*s down %*s %79s", id) == 1 ? check_robot_of(id) : -1;
-    if (robot >= 0 && robot < S.setup.robots)
-        S.driver[robot][0].owed = S.driver[robot][1].owed = false; /* without a relay it rests by itself */
+    if (robot < 0 || robot >= S.setup.robots)
+        return;
+    S.driver[robot][0].owed = S.driver[robot][1].owed = false; /* without a relay it rests by itself */
+    if (S.stop[robot].named)
+        return;
+    /* A stop of all that Redis comes to only now is not for it, nor is there anything to latch where it is stopped. */
+    snprintf(key, sizeof(key), "tr:ctl:%s", id);
+    const char *stopped = store_hash_field(s, key, "stopped");
+    S.stop[robot].sent_at = 0;
+    if (stopped != NULL && *stopped == '1')
+        S.stop[robot].latch_at = 0;
 }
 
 static void published_states(const char *text)
@@ -232,7 +241,7 @@ void check_published(const struct store *s, const char *channel, const char *tex
     else if (strncmp(channel, "tr/relay/", 9) == 0)
         published_states(text);
     else if (strcmp(channel, "tr/pres") == 0)
-        published_presence(text);
+        published_presence(s, text);
     else if (strcmp(channel, "tr/state") == 0 && strncmp(text, "control ", 8) == 0)
         published_control(text);
     else if (strcmp(channel, "tr/state") == 0)
@@ -282,6 +291,7 @@ static void heard_stop(const struct store *s, int target)
         snprintf(key, sizeof(key), "tr:ctl:%s", id);
         if ((target >= 0 && target != i) || !store_has(s, "tr:devices", id))
             continue;
+        S.stop[i].named = target == i || (S.stop[i].named && S.stop[i].sent_at != 0);
         if (S.stop[i].sent_at == 0 && (target == i || store_has(s, "tr:online", id)))
             S.stop[i].sent_at = sched_now();
         const char *stopped = store_hash_field(s, key, "stopped");

@@ -53,6 +53,7 @@ struct check_state {
     int64_t zero_at[CHECK_WEBSITES_MAX][2];                        /* last zero that cannot be known by its id */
     struct {
         int64_t sent_at;    /* when a relay heard of a stop that Redis has not passed, 0: none */
+        bool named;         /* a stop of this robot alone is among them */
         int64_t latch_at;   /* likewise, that Redis has not latched */
         int64_t latched_at; /* when Redis latched the last one */
     } stop[CHECK_ROBOTS_MAX];
