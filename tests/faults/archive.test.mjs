@@ -66,7 +66,7 @@ for (const kind of ['sqlite', 'postgres'])
                 }
                 await pen.end();
                 if (world.archivers.length === 0) await world.startArchiver();
-                const n = await world.verifyArchive();
+                const n = await world.verifyArchive(often(60000, 300000));
                 say(`${kind}: ${n} samples are archived once each, ${meanwhile} of them before the last of ${count} ${what}`);
                 assert.ok(meanwhile > 0, 'nothing was archived before the end');
             } catch (error) {
@@ -109,7 +109,7 @@ for (const kind of ['sqlite', 'postgres'])
                 await world.sqlGoes(dice.pick(['kill', 'kill', 'stop']));
                 await world.sqlReturns();
                 await pause(dice.int(200));
-            });
+            }, { archiver: ['--interval-ms', '10', '--batch', '1000'] });
 
         it('is an hour behind and catches up; the relay notices nothing', async () => {
             const robots = 100, every = 3000, samples = often(200, 1200); // of each

@@ -100,12 +100,15 @@ class Run {
         this.kept = [];
         for (const device of DEVICES)
             await until(async () => {
-                const query = { devices: [device], order: 'asc', limit: 10000, format: 'json', from: 0 };
+                const query = { devices: [device], order: 'desc', limit: 10000, format: 'json' };
                 const answer = await world.question(this.target(query));
                 const reason = answer ? differs('json', answer, world.series.select(query)) : 'no answer';
                 if (reason) throw new Error(this.fail(this.target(query), reason));
                 return true;
             }, 5000, `${device} is one history again; ${world.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 20);
+        // Behind what the archiver did to Redis, so that a second loss does not undo just that.
+        await this.write(1, true);
+        await this.settled();
     }
 
     // The relays' hard cap removes samples, archived or not.

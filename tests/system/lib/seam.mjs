@@ -228,9 +228,13 @@ export class World extends ApiRig {
             assert.equal(answer.headers['retry-after'], '1');
             return null;
         }
-        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}\n${this.api.log.slice(-2000)}`);
+        assert.ok(statuses.includes(answer.status), `${target}: ${answer.status} ${answer.text.slice(0, 300)}\n${this.api.log.slice(-2000)}\n${this.frontLog()}`);
         assert.ok(!this.redisAway, `Redis is away and ${target} is answered`);
         return answer;
+    }
+
+    frontLog() {
+        return fs.readdirSync(this.dir).filter((name) => name.startsWith('nginx-')).map((name) => fs.readFileSync(path.join(this.dir, name, 'error.log'), 'utf8').slice(-1000)).join('');
     }
 
     async stop() {
