@@ -194,7 +194,7 @@ describe('nginx', () => {
             for (let i = 0; i < 20; i++) robot.send(JSON.stringify({ type: 'telemetry', battery: 80, cpu: i, temperature: 40, signal: 90 }));
             await until(() => acks === 20, 10000, '20 samples stored');
             robot.close();
-            for (const format of ['json', 'csv']) {
+            for (const format of ['json', 'columns', 'csv', 'ndjson', 'csv&from=-1h', 'ndjson&from=-1h']) {
                 const target = `/api/telemetry?device_id=robot_77&format=${format}`;
                 const plain = await stack.request(target);
                 assert.equal(plain.status, 200, plain.text);
@@ -203,6 +203,63 @@ describe('nginx', () => {
                 const packed = await stack.request(target, { headers: { 'Accept-Encoding': 'gzip' } });
                 assert.equal(packed.headers['content-encoding'], 'gzip', format);
                 assert.ok(packed.body.length < plain.body.length);
+            }
+            const refused = `/api/telemetry?device_id=${'x'.repeat(65)}&limit=0&${'y=1&'.repeat(10)}`;
+            assertProblem(await stack.request(refused), 400);
+        });
+
+        // The same samples for all: two minutes of them, the last one now.
+        const fill = (device, count) => {
+            const { status, stderr } = spawnSync('redis-cli', ['-s', path.join(stack.dir, 'redis.sock'), 'EVAL', `
+                local t = redis.call('TIME')
+                local now = t[1] * 1000
+                for i = 1, ARGV[1] do
+                    redis.call('XADD', KEYS[1], string.format('%.0f-%d', now - 120000 + i, 0), 'd', '"battery":85,"cpu":38,"temperature":41.2,"signal":' .. i % 100)
+                end
+                redis.call('XADD', KEYS[1], string.format('%.0f-0', now), 'd', '"battery":1')`, '1', `tr:tel:${device}`, String(count)], { encoding: 'utf8', timeout: 20000 });
+            assert.equal(status, 0, stderr);
+        };
+
+        it('is kept by who has it, also compressed', async () => {
+            fill('robot_78', 100);
+            const now = Date.now();
+            const target = `/api/telemetry?device_id=robot_78&from=${now - 3600000}&to=${now - 60000}`;
+            for (const encoding of ['identity', 'gzip']) {
+                const headers = { 'Accept-Encoding': encoding };
+                const got = await stack.request(target, { headers });
+                assert.equal(got.status, 200);
+                assert.match(got.headers.etag, encoding === 'gzip' ? /^W\/"[0-9a-f]{16}"$/ : /^"[0-9a-f]{16}"$/);
+                assert.equal(got.headers['cache-control'], 'private, max-age=86400');
+                const again = await stack.request(target, { headers: { ...headers, 'If-None-Match': got.headers.etag } });
+                assert.equal(again.status, 304);
+                assert.equal(again.body.length, 0);
+                assertSecurityHeaders(again.headers, 'a 304');
+            }
+        });
+
+        it('waits here for slow clients: a long download holds no worker, and no memory', async () => {
+            const count = 90000;
+            fill('robot_79', count);
+            const answered = async () => Number(/^telerelay_api_requests_total\{route="telemetry",status="200"\} (\d+)$/m.exec((await stack.request('/metrics')).text)?.[1] ?? 0);
+            const rss = () => Math.max(...fs.readFileSync(`/proc/${stack.pid('nginx')}/task/${stack.pid('nginx')}/children`, 'utf8').trim().split(' ')
+                .map((pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)));
+            const [before, memory] = [await answered(), rss()];
+            const downloads = [];
+            for (let i = 0; i < 8; i++) {
+                const socket = net.connect(stack.port, '127.0.0.1');
+                socket.pause();
+                socket.write(`GET /api/telemetry?device_id=robot_79&format=ndjson&from=-1h HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+                downloads.push(socket);
+            }
+            await until(async () => (await answered()) >= before + 8, 14000, 'all workers are free, though nobody reads');
+            assert.ok(rss() - memory < 16384, `nginx ${memory} → ${rss()} kB`);
+            for (const socket of downloads) {
+                const chunks = [];
+                socket.on('data', (data) => chunks.push(data));
+                await within(new Promise((resolve) => socket.once('close', resolve).resume()), 20000, 'the download');
+                const text = Buffer.concat(chunks).toString('latin1');
+                assert.ok(text.endsWith('\r\n0\r\n\r\n'), JSON.stringify(text.slice(-20)));
+                assert.equal(text.replaceAll(/\r\n[0-9a-f]+\r\n/g, '').match(/"device_id"/g).length, count + 1);
             }
         });
     });

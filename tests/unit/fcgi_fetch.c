@@ -33,6 +33,7 @@ static size_t devices; /* in use */
 static uint64_t now_ms;
 static bool living, can_archive; /* things happen; with an archive */
 static bool archive_away;
+static bool late; /* both of two devices get a sample before the first one's position is read */
 static uint32_t rng;
 static size_t store_calls, archive_calls, archive_entries;
 static int dummy_archive;
@@ -192,10 +193,16 @@ int archive_rows(struct archive *a, enum archive_kind kind, const char *device_i
 int archive_position(struct archive *a, enum archive_kind kind, const char *device_id, struct streamid *position,
                      bool *known)
 {
+    struct stream *s = &streams[device_of(device_id)];
     (void)a;
     (void)kind;
     happen();
-    const struct stream *s = &streams[device_of(device_id)];
+    if (late) {
+        append_later(1);
+        append_later(0);
+        s->archived = s->n;
+    }
+    late = false;
     if (archive_away)
         return -1;
     *known = s->archived > 0;
@@ -486,6 +493,25 @@ static void costs(void **state)
     finish();
 }
 
+/* The one device is lost but archived. What comes to both during the first look is given out for both, or for none. */
+static void lost(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 20; seed++) {
+        struct history h = {.walk = CURSOR_TELEMETRY};
+        begin(seed, 2, true);
+        living = false;
+        streams[0].first = streams[0].archived = streams[0].n;
+        late = true;
+        page(&h, 10000, 0);
+        assert_false(late);
+        size_t n = all(after, (struct streamid_range){.hi = STREAMID_LAST});
+        assert_in_range(n_seen, n - 2, n);
+        assert_memory_equal(seen, after, n_seen * sizeof(*seen));
+        finish();
+    }
+}
+
 static void away(void **state)
 {
     struct streamid_range r = {.hi = STREAMID_LAST};
@@ -517,6 +543,7 @@ static void away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(walks),  cmocka_unit_test(many),  cmocka_unit_test(budgets),
-                                       cmocka_unit_test(single), cmocka_unit_test(costs), cmocka_unit_test(away)};
+                                       cmocka_unit_test(single), cmocka_unit_test(costs), cmocka_unit_test(lost),
+                                       cmocka_unit_test(away)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,7 +168,7 @@ export class Stack {
 function answer(response, body) {
     const text = body.toString();
     let json;
-    if (/json/.test(response.headers['content-type'] ?? '') && !response.headers['content-encoding']) json = JSON.parse(text);
+    if (/[/+]json/.test(response.headers['content-type'] ?? '') && !response.headers['content-encoding']) json = JSON.parse(text);
     return { status: response.statusCode, headers: response.headers, body, text, json };
 }
 
