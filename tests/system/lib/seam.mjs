@@ -219,10 +219,18 @@ export class World extends ApiRig {
 
     // ---- questions
 
-    // 503 is an answer only while something may be away.
+    // 503, or one that is cut short, is an answer only while something may be away.
     async question(target, { statuses = [200], ...options } = {}) {
         const away = this.redisAway || this.sqlAway || performance.now() < this.calm;
-        const answer = await this.ask(target, options);
+        let answer;
+        try {
+            answer = await this.ask(target, options);
+        } catch (error) {
+            // A whole range, of which some had been sent already.
+            if (away && ['ECONNRESET', 'ECONNABORTED'].includes(error.code)) return null;
+            error.message += `: ${target}`;
+            throw error;
+        }
         if (answer.status === 503) {
             assert.ok(away || performance.now() < this.calm, `503 though nothing is away: ${target}: ${answer.text}`);
             assert.equal(answer.headers['retry-after'], '1');
