@@ -207,6 +207,7 @@ static enum archiver_step commit(struct archiver *a)
         break;
     case ARCHIVE_RACED:
         a->report.failures++;
+        a->positioned = false;
         log_warn("raced", log_str("text", "another archiver has been at work; positions are read again"));
         return ARCHIVER_AGAIN;
     default:

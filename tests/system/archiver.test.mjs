@@ -121,6 +121,26 @@ for (const database of Object.keys(databases)) {
             assert.equal(await count('gaps'), 0);
         });
 
+        it('goes on where another one stopped that worked and ended while it was stopped itself', async () => {
+            await rig.known('r1');
+            const first = await rig.working(forEver);
+            await rig.samples('r1', 1, 100);
+            await rig.archives('r1', 100);
+            await rig.sees(({ lag_entries }) => lag_entries === 0);
+            first.signal('SIGSTOP');
+            if (database === 'PostgreSQL') // it may hold a lock
+                await rig.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'");
+            const second = await rig.working(forEver);
+            await rig.samples('r1', 101, 200);
+            await rig.archives('r1', 200);
+            await rig.end(second);
+            await rig.samples('r1', 201, 300);
+            first.signal('SIGCONT');
+            await rig.archives('r1', 300);
+            assert.deepEqual(await rig.archived('r1'), ids(1, 300));
+            assert.ok((first.log().match(/event=raced/g) ?? []).length <= 1, first.log());
+        });
+
         it('leaves the streams alone while the database is away, says so, and catches up', async () => {
             await rig.known('r1');
             const archiver = await rig.working({ ...forEver, 'hot-samples': 1000, 'database-ms': 1000, 'lease-ms': 5000, 'wsd-stream-maxlen': 4000 });
