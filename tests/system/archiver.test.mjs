@@ -363,6 +363,23 @@ describe('the archiver and an SQLite file', () => {
         assert.deepEqual(await rig.archived('r1'), ids(1, 10));
     });
 
+    it('goes on archiving while deleting fails', async () => {
+        await rig.known('r1');
+        await rig.samples('r1', 1, 10);
+        const first = await rig.working({ 'keep-samples-d': 0 });
+        await rig.archives('r1', 10);
+        await rig.end(first);
+        await rig.db.query("CREATE TRIGGER never BEFORE DELETE ON samples BEGIN SELECT RAISE(ABORT, 'not now'); END");
+        const second = await rig.working({ 'keep-samples-d': 30 });
+        await until(() => /event=database_away reason=.*not now/.test(second.log()), 3000, 'deleting fails');
+        for (let n = 11; n <= 15; n++) {
+            await rig.samples('r1', n, n);
+            await rig.archives('r1', n);
+        }
+        await rig.sees(({ database }) => database === 'up');
+        assert.equal(second.log().match(/event=database_away/g).length, 1, second.log());
+    });
+
     it('leaves one of a newer version alone, and the work to a newer archiver', async () => {
         const first = await rig.working();
         await rig.sees(({ database }) => database === 'up');
