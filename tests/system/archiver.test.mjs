@@ -168,6 +168,23 @@ for (const database of Object.keys(databases)) {
             assert.equal(await count('gaps'), 0);
         });
 
+        it('writes less at a time where the database is too slow for a whole batch', async () => {
+            const devices = ['r1', 'r2', 'r3', 'r4', 'r5'];
+            await rig.known(...devices);
+            const redis = await rig.cluster.redis();
+            const metrics = Array.from({ length: 16 }, (_, i) => `"m${i}":${i}`).join(',');
+            for (const id of devices) {
+                const adding = [];
+                for (let n = 1; n <= 4000; n++) adding.push(redis.call('XADD', `tr:tel:${id}`, `${T + n * 60000}-0`, 'd', metrics));
+                await Promise.all(adding);
+            }
+            const archiver = await rig.working({ ...forEver, 'database-ms': 500, batch: 200000 });
+            await until(() => /event=database_away reason=".*(within 500 ms|timeout)/.test(archiver.log()), 10000, 'it is too slow');
+            for (const id of devices) await rig.archives(id, 4000, 60000);
+            assert.equal(await count('samples'), 20000);
+            assert.equal(await count('gaps'), 0);
+        });
+
         it('trims what is archived down to what stays hot, and never the entry at its position', async () => {
             await rig.known('r1');
             await rig.working({ ...forEver, 'hot-samples': 1000, 'hot-entries': 100 });
