@@ -303,12 +303,31 @@ static enum archiver_step take_turn(struct archiver *a, enum plan_turn turn)
     }
 }
 
+/* Keys that were no streams may be some by now. */
+static int mend(struct archiver *a)
+{
+    struct plan_stream *group[PLAN_GROUP];
+    size_t streams = plan_streams(a->plan);
+    for (size_t i = 0, n = 0; i < streams; i++) {
+        if (plan_at(a->plan, i)->broken)
+            group[n++] = plan_at(a->plan, i);
+        if (n < PLAN_GROUP && (i + 1 < streams || n == 0))
+            continue;
+        if (feed_types(a->redis, group, n) < 0)
+            return -1;
+        n = 0;
+    }
+    return 0;
+}
+
 enum archiver_step archiver_work_sweep(struct archiver *a)
 {
     do {
         if (feed_devices(a->redis, a->plan, &a->cursor) < 0)
             return archiver_redis_away(a);
     } while (a->cursor != 0 && !a->ever); /* the first time all of them */
+    if (mend(a) < 0)
+        return archiver_redis_away(a);
     enum archiver_step step = take_turn(a, PLAN_SWEEP);
     if (step == ARCHIVER_OK)
         a->ever = true;

@@ -323,13 +323,16 @@ for (const database of Object.keys(databases)) {
             assert.deepEqual(await rig.archived('r1'), ids(1, 3001));
         });
 
-        it('leaves a key alone that is no stream', async () => {
+        it('leaves a key alone that is no stream, until it is one', async () => {
             await rig.known('r1', 'r2');
             await rig.call('SET', 'tr:tel:r1', 'what?');
             await rig.working(forEver);
             await rig.samples('r2', 1, 10);
             await rig.archives('r2', 10);
             assert.equal(await rig.call('GET', 'tr:tel:r1'), 'what?');
+            await rig.call('DEL', 'tr:tel:r1');
+            await rig.samples('r1', 1, 10);
+            await rig.archives('r1', 10);
         });
 
         it('deletes what is too old, each kind by its own age, also after a reload', async () => {
