@@ -16,10 +16,15 @@
 #define APPLICATION_ID 0x74726c79 /* "trly" */
 #define PROGRESS_OPS   2000       /* of sqlite3's machine between two looks at the clock */
 
+/* Pages in the log: it is moved into the file, as far as readers let it; it waits for them, so that it begins anew. */
+#define LOG_MOVE    4000
+#define LOG_WAIT    16000
+#define LOG_WAIT_MS 1000
+
 /* FULL: what is committed is on the disk, since Redis forgets it then. The log is kept short for readers. */
 #define PRAGMAS_WRITE                                                                                                  \
-    "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;"                         \
-    "PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+    "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;"                     \
+    "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
 #define PRAGMAS_READ "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
 
 #define FIND(table, column) "SELECT id FROM " table " WHERE " column " = ?1"
@@ -236,6 +241,21 @@ static int on_progress(void *ctx)
     return archive_driver_left_ms(&s->db) == 0;
 }
 
+/* After a commit, which stands whatever happens here. Readers that overlap for ever would let the log grow for ever: it
+ * begins anew only once nobody reads it. Those who begin while this waits read the file alone. */
+static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    struct archive_sqlite *s = ctx;
+    int64_t until_ms = clock_mono_ms() + LOG_WAIT_MS;
+    if (pages < LOG_MOVE)
+        return SQLITE_OK;
+    if (until_ms < s->db.until_ms)
+        s->db.until_ms = until_ms;
+    sqlite3_wal_checkpoint_v2(handle, name, pages < LOG_WAIT ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART,
+                              NULL, NULL);
+    return SQLITE_OK;
+}
+
 static int open_file(struct archive_sqlite *s, bool make)
 {
     int flags = s->db.use == ARCHIVE_READ && !make ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
@@ -247,6 +267,7 @@ static int open_file(struct archive_sqlite *s, bool make)
     sqlite3_file_control(s->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &(int){s->db.use == ARCHIVE_WRITE});
     sqlite3_busy_handler(s->handle, on_busy, s);
     sqlite3_progress_handler(s->handle, PROGRESS_OPS, on_progress, s);
+    sqlite3_wal_hook(s->handle, on_commit, s);
     return execute(s, s->db.use == ARCHIVE_READ ? PRAGMAS_READ : PRAGMAS_WRITE);
 }
 

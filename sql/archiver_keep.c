@@ -3,7 +3,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#define DAY_MS     ((int64_t)24 * 3600 * 1000)
+#define HOUR_MS    ((int64_t)3600 * 1000)
+#define DAY_MS     (24 * HOUR_MS)
 #define PASS_MS    60000 /* from the end of one look for what is too old to the next */
 #define BITE_MS    50    /* that deleting may hold up archiving, about */
 #define ROWS_LEAST 100
@@ -54,7 +55,7 @@ static void adapt(struct archiver_keep *keep, int64_t took_ms)
 static int bite(struct archiver *a, bool *done)
 {
     struct archiver_keep *keep = &a->keep;
-    int64_t deleted = 0, begun_ms = clock_mono_ms();
+    int64_t deleted = 0, begun_ms = clock_mono_ms(), now_ms = clock_wall_ms();
     int days = days_of(a, (enum table)keep->table);
     *done = true;
     if (days == 0)
@@ -62,7 +63,8 @@ static int bite(struct archiver *a, bool *done)
     if (keep->most == 0)
         keep->most = ROWS_FIRST;
     int most = keep->most;
-    if (expire(a, (enum table)keep->table, clock_wall_ms() - days * DAY_MS, &deleted) < 0)
+    /* By the hour: what lies in one page is deleted at one time, or the page is written once a minute. */
+    if (expire(a, (enum table)keep->table, now_ms - now_ms % HOUR_MS - days * DAY_MS, &deleted) < 0)
         return -1;
     adapt(keep, clock_mono_ms() - begun_ms);
     a->report.expired += deleted;
@@ -75,8 +77,11 @@ enum archiver_step archiver_keep(struct archiver *a)
     struct archiver_keep *keep = &a->keep;
     while (clock_mono_ms() >= keep->next_pass_ms) {
         bool done;
-        if (bite(a, &done) < 0)
+        if (bite(a, &done) < 0) { /* archiving goes on, should it be the deleting that fails */
+            keep->most = ROWS_LEAST;
+            keep->next_pass_ms = clock_mono_ms() + PASS_MS;
             return archiver_database_away(a);
+        }
         if (done && ++keep->table == TABLES) {
             keep->table = 0;
             keep->next_pass_ms = clock_mono_ms() + PASS_MS;

@@ -6,13 +6,26 @@
 #include <string.h>
 
 #define BATCH_BYTES ((size_t)16 * 1024 * 1024)
+#define BATCH_LEAST 100
 #define SAID_MOST   10 /* lines about single streams, per transaction or look */
 
 static const char *const kind_names[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
 
 static struct plan_room whole_batch(const struct archiver *a)
 {
-    return (struct plan_room){.rows = (size_t)a->conf->archive.batch, .bytes = BATCH_BYTES};
+    int rows = a->conf->archive.batch - a->batch_less;
+    return (struct plan_room){.rows = (size_t)(rows > BATCH_LEAST ? rows : BATCH_LEAST), .bytes = BATCH_BYTES};
+}
+
+/* The database may have been too slow for that many rows: half of them after a failure, then slowly more. */
+static void adapt_batch(struct archiver *a, bool committed)
+{
+    struct plan_room whole = whole_batch(a);
+    int rows = (int)whole.rows, tried = rows - (int)batch_room(a->batch, whole).rows;
+    int next = committed ? rows + rows / 16 : tried / 2;
+    a->batch_less = a->conf->archive.batch - (next > BATCH_LEAST ? next : BATCH_LEAST);
+    if (a->batch_less < 0)
+        a->batch_less = 0;
 }
 
 static int64_t hot(const struct archiver *a, enum archive_kind kind)
@@ -207,12 +220,15 @@ static enum archiver_step commit(struct archiver *a)
         break;
     case ARCHIVE_RACED:
         a->report.failures++;
+        a->positioned = false;
         log_warn("raced", log_str("text", "another archiver has been at work; positions are read again"));
         return ARCHIVER_AGAIN;
     default:
         a->report.failures++;
+        adapt_batch(a, false);
         return archiver_database_away(a);
     }
+    adapt_batch(a, true);
     archiver_database_back(a);
     count_committed(a);
     enum archiver_step step = trim_batch(a);
@@ -287,12 +303,31 @@ static enum archiver_step take_turn(struct archiver *a, enum plan_turn turn)
     }
 }
 
+/* Keys that were no streams may be some by now. */
+static int mend(struct archiver *a)
+{
+    struct plan_stream *group[PLAN_GROUP];
+    size_t streams = plan_streams(a->plan);
+    for (size_t i = 0, n = 0; i < streams; i++) {
+        if (plan_at(a->plan, i)->broken)
+            group[n++] = plan_at(a->plan, i);
+        if (n < PLAN_GROUP && (i + 1 < streams || n == 0))
+            continue;
+        if (feed_types(a->redis, group, n) < 0)
+            return -1;
+        n = 0;
+    }
+    return 0;
+}
+
 enum archiver_step archiver_work_sweep(struct archiver *a)
 {
     do {
         if (feed_devices(a->redis, a->plan, &a->cursor) < 0)
             return archiver_redis_away(a);
     } while (a->cursor != 0 && !a->ever); /* the first time all of them */
+    if (mend(a) < 0)
+        return archiver_redis_away(a);
     enum archiver_step step = take_turn(a, PLAN_SWEEP);
     if (step == ARCHIVER_OK)
         a->ever = true;

@@ -214,8 +214,7 @@ static void queue_xread(struct archiver_redis *r, struct plan_stream *const *gro
         put_id(r, group[i]->position);
 }
 
-/* One of the keys is none of a stream: marks it. */
-static int find_broken(struct archiver_redis *r, struct plan_stream *const *group, size_t n)
+int feed_types(struct archiver_redis *r, struct plan_stream *const *group, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         queue_key(r, "TYPE", group[i]);
@@ -235,7 +234,7 @@ static int run_xread(struct archiver_redis *r, struct plan_stream *const *group,
     if (archiver_redis_run(r) < 0)
         return -1;
     if (is_error(r, 0) && strncmp(archiver_redis_at(r, archiver_redis_node(r, 0)), "WRONGTYPE", 9) == 0)
-        return find_broken(r, group, n) < 0 ? -1 : 1;
+        return feed_types(r, group, n) < 0 ? -1 : 1;
     return archiver_redis_check(r, 0);
 }
 

@@ -32,6 +32,9 @@ int feed_devices(struct archiver_redis *r, struct plan *p, uint64_t *cursor);
  * broken. -1 also without memory. */
 int feed_read(struct archiver_redis *r, struct plan_stream *const *group, size_t n, size_t count, struct batch *b);
 
+/* Marks as broken those streams whose key is of another type, and no others. */
+int feed_types(struct archiver_redis *r, struct plan_stream *const *group, size_t n);
+
 /* Fills in `length` and `begins` of the batch's parts from `from` on. */
 int feed_look(struct archiver_redis *r, struct batch *b, size_t from);
 

@@ -26,7 +26,7 @@ struct plan_stream {
     bool known;               /* has a position in the archive */
     bool behind;              /* had more than was read */
     bool near_loss;           /* so much waits that its hard cap is near */
-    bool broken;              /* its key is no stream: left alone */
+    bool broken;              /* its key is no stream: left alone meanwhile */
     struct streamid position; /* archived up to here, inclusive; 0-0 before the first */
     uint64_t waiting_ms;      /* id of the oldest entry that waits, as far as is known; 0: nothing waits */
     int64_t length;           /* in Redis, when it was last looked at */

@@ -121,6 +121,26 @@ for (const database of Object.keys(databases)) {
             assert.equal(await count('gaps'), 0);
         });
 
+        it('goes on where another one stopped that worked and ended while it was stopped itself', async () => {
+            await rig.known('r1');
+            const first = await rig.working(forEver);
+            await rig.samples('r1', 1, 100);
+            await rig.archives('r1', 100);
+            await rig.sees(({ lag_entries }) => lag_entries === 0);
+            first.signal('SIGSTOP');
+            if (database === 'PostgreSQL') // it may hold a lock
+                await rig.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'");
+            const second = await rig.working(forEver);
+            await rig.samples('r1', 101, 200);
+            await rig.archives('r1', 200);
+            await rig.end(second);
+            await rig.samples('r1', 201, 300);
+            first.signal('SIGCONT');
+            await rig.archives('r1', 300);
+            assert.deepEqual(await rig.archived('r1'), ids(1, 300));
+            assert.ok((first.log().match(/event=raced/g) ?? []).length <= 1, first.log());
+        });
+
         it('leaves the streams alone while the database is away, says so, and catches up', async () => {
             await rig.known('r1');
             const archiver = await rig.working({ ...forEver, 'hot-samples': 1000, 'database-ms': 1000, 'lease-ms': 5000, 'wsd-stream-maxlen': 4000 });
@@ -145,6 +165,23 @@ for (const database of Object.keys(databases)) {
             assert.equal(archiver.log().match(/event=database_back/g).length, 1);
             assert.ok(archiver.log().match(/event=database_away/g).length <= 2, archiver.log());
             assert.equal(archiver.log().match(/event=near_loss/g).length, 1);
+            assert.equal(await count('gaps'), 0);
+        });
+
+        it('writes less at a time where the database is too slow for a whole batch', async () => {
+            const devices = ['r1', 'r2', 'r3', 'r4', 'r5'];
+            await rig.known(...devices);
+            const redis = await rig.cluster.redis();
+            const metrics = Array.from({ length: 16 }, (_, i) => `"m${i}":${i}`).join(',');
+            for (const id of devices) {
+                const adding = [];
+                for (let n = 1; n <= 4000; n++) adding.push(redis.call('XADD', `tr:tel:${id}`, `${T + n * 60000}-0`, 'd', metrics));
+                await Promise.all(adding);
+            }
+            const archiver = await rig.working({ ...forEver, 'database-ms': 500, batch: 200000 });
+            await until(() => /event=database_away reason=".*(within 500 ms|timeout)/.test(archiver.log()), 10000, 'it is too slow');
+            for (const id of devices) await rig.archives(id, 4000, 60000);
+            assert.equal(await count('samples'), 20000);
             assert.equal(await count('gaps'), 0);
         });
 
@@ -286,13 +323,16 @@ for (const database of Object.keys(databases)) {
             assert.deepEqual(await rig.archived('r1'), ids(1, 3001));
         });
 
-        it('leaves a key alone that is no stream', async () => {
+        it('leaves a key alone that is no stream, until it is one', async () => {
             await rig.known('r1', 'r2');
             await rig.call('SET', 'tr:tel:r1', 'what?');
             await rig.working(forEver);
             await rig.samples('r2', 1, 10);
             await rig.archives('r2', 10);
             assert.equal(await rig.call('GET', 'tr:tel:r1'), 'what?');
+            await rig.call('DEL', 'tr:tel:r1');
+            await rig.samples('r1', 1, 10);
+            await rig.archives('r1', 10);
         });
 
         it('deletes what is too old, each kind by its own age, also after a reload', async () => {
@@ -341,6 +381,23 @@ describe('the archiver and an SQLite file', () => {
         lock.end();
         await rig.archives('r1', 10);
         assert.deepEqual(await rig.archived('r1'), ids(1, 10));
+    });
+
+    it('goes on archiving while deleting fails', async () => {
+        await rig.known('r1');
+        await rig.samples('r1', 1, 10);
+        const first = await rig.working({ 'keep-samples-d': 0 });
+        await rig.archives('r1', 10);
+        await rig.end(first);
+        await rig.db.query("CREATE TRIGGER never BEFORE DELETE ON samples BEGIN SELECT RAISE(ABORT, 'not now'); END");
+        const second = await rig.working({ 'keep-samples-d': 30 });
+        await until(() => /event=database_away reason=.*not now/.test(second.log()), 3000, 'deleting fails');
+        for (let n = 11; n <= 15; n++) {
+            await rig.samples('r1', n, n);
+            await rig.archives('r1', n);
+        }
+        await rig.sees(({ database }) => database === 'up');
+        assert.equal(second.log().match(/event=database_away/g).length, 1, second.log());
     });
 
     it('leaves one of a newer version alone, and the work to a newer archiver', async () => {

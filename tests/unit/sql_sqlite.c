@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define S ARCHIVE_SAMPLES
 
@@ -240,6 +241,51 @@ static void no_room(void **state)
     archive_destroy(a);
 }
 
+/* Reads until it is killed; some view is open at any time when several do. */
+static pid_t read_on(void)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    struct archive *reader = db_open(ARCHIVE_READ, DB_MS);
+    for (;;) {
+        if (archive_begin_view(reader) != 0)
+            _exit(1);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        archive_end_view(reader);
+    }
+}
+
+static void readers_that_overlap(void **state)
+{
+    enum { READERS = 4, TEXT = 1000000, COMMITS = 150 };
+    struct archive *a = db_make();
+    char log[80], *text = calloc(1, TEXT);
+    pid_t readers[READERS];
+    struct stat st;
+    off_t largest = 0;
+    (void)state;
+    snprintf(log, sizeof(log), "%s-wal", db_path);
+    memset(text, 'x', TEXT);
+    for (int i = 0; i < READERS; i++)
+        readers[i] = read_on();
+    for (uint64_t at = 0; at < COMMITS; at++) {
+        struct archive_row one = {.id = {at + 1, 0}, .text = text, .len = TEXT};
+        struct archive_part part = db_part(ARCHIVE_EVENTS, "", (struct streamid){at, 0}, &one, 1);
+        assert_int_equal(db_commit(a, part), ARCHIVE_COMMITTED);
+        assert_int_equal(stat(log, &st), 0);
+        largest = st.st_size > largest ? st.st_size : largest;
+    }
+    for (int i = 0; i < READERS; i++) {
+        assert_int_equal(waitpid(readers[i], NULL, WNOHANG), 0); /* it reads on */
+        kill(readers[i], SIGKILL);
+        waitpid(readers[i], NULL, 0);
+    }
+    free(text);
+    archive_destroy(a);
+    assert_in_range(largest, 1, 100 * 1000 * 1000);
+}
+
 /* A reader that stays does not stop the writer, nor what others see. */
 static void a_long_view(void **state)
 {
@@ -268,6 +314,7 @@ int main(void)
         cmocka_unit_test(damaged_files),
         cmocka_unit_test(another_programs_database),
         cmocka_unit_test(no_room),
+        cmocka_unit_test(readers_that_overlap),
         cmocka_unit_test(a_long_view),
     };
     return cmocka_run_group_tests(tests, db_use_sqlite, db_remove);
