@@ -91,6 +91,9 @@ describe('GET /api/telemetry', () => {
         const rest = await rig.ok(/^<([^>]+)>; rel="next"$/.exec(chosen.headers.link)[1]);
         assert.equal(rest.text, 'timestamp,device_id,volt,battery\r\n2026-01-15T10:30:45.124Z,robot_01,11.1,\r\n');
         assert.equal(rest.headers.link, undefined);
+        const times = await rig.ok('/api/telemetry?device_id=robot_01&order=asc&format=csv&fields=timestamp&limit=2');
+        assert.equal((await rig.ok(/^<([^>]+)>; rel="next"$/.exec(times.headers.link)[1])).text,
+            'timestamp,device_id\r\n2026-01-15T10:30:45.124Z,robot_01\r\n');
     });
 
     it('knows no unknown device: no samples, no error', async () => {
