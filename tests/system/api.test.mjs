@@ -8,7 +8,7 @@ const T = 1768473045123; // 2026-01-15T10:30:45.123Z
 
 let rig;
 before(async () => {
-    rig = await ApiRig.start();
+    rig = await ApiRig.start({ flags: { 'redis-ms': 5000 } });
 });
 after(() => rig?.stop());
 
@@ -350,7 +350,7 @@ describe('health and metrics', () => {
         const bad = await rig.ask('/readyz?verbose');
         assert.equal(bad.status, 503);
         assert.equal(bad.headers['retry-after'], '1');
-        assert.equal(bad.text, '[+]redis ok\n[-]relays failed: none is alive\n');
+        assert.equal(bad.text, '[+]redis ok\n[-]relays failed: none is alive\n[+]archive not configured\n');
         await rig.redis.call('ZADD', 'tr:relays', Date.now() - 10, 'wsd-1#aa');
         assert.equal((await rig.ask('/readyz')).status, 503);
         await rig.redis.call('ZADD', 'tr:relays', Date.now() + 60000, 'wsd-1#aa');
