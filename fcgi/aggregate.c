@@ -21,8 +21,9 @@ struct reading {
     struct context *ctx;
     const struct history *h;
     struct buckets *b;
-    size_t left;         /* samples that may still be read */
-    int64_t deadline_ns; /* monotonic */
+    size_t left;                    /* samples that may still be read */
+    int64_t deadline_ns;            /* monotonic */
+    int64_t kept_ms[ARCHIVE_TIERS]; /* roll-ups from then on */
     enum failure failure;
     enum buckets_result result; /* of what was fed last */
     size_t device;
@@ -109,7 +110,8 @@ static int read_rollups(struct reading *r, size_t device, const struct bucketwal
     bool known, any = false;
     if (asked(r, archive_position(r->ctx->archive, ARCHIVE_SAMPLES, device_id, &position, &known)) < 0)
         return -1;
-    plan->n = tiers_plan(plan->segments, range->from_ms, range->to_ms, r->h->steps.ms, known ? &position : NULL);
+    plan->n =
+        tiers_plan(plan->segments, range->from_ms, range->to_ms, r->h->steps.ms, known ? &position : NULL, r->kept_ms);
     for (size_t i = 0; i < plan->n; i++)
         any = any || !plan->segments[i].raw;
     r->device = device;
@@ -174,7 +176,8 @@ static int look(void *arg, const struct bucketwalk_range *ranges, size_t n)
     /* Where the archive is away, all that is wanted may still be in Redis. */
     if (!has_rollups(r) || read_view(r, ranges, n) < 0) {
         for (size_t i = 0; i < n; i++)
-            r->plans[i].n = tiers_plan(r->plans[i].segments, ranges[i].from_ms, ranges[i].to_ms, r->h->steps.ms, NULL);
+            r->plans[i].n =
+                tiers_plan(r->plans[i].segments, ranges[i].from_ms, ranges[i].to_ms, r->h->steps.ms, NULL, r->kept_ms);
     }
     int rc = (int)r->result;
     for (size_t i = 0; i < n && rc == BUCKETS_OK; i++)
@@ -326,6 +329,8 @@ int aggregate_page(struct context *ctx, const struct history *h, bool grid, stru
     const struct bucketwalk_source source = {.look = look, .bounds = find_bounds, .arg = &reading};
     struct reading *r = &reading;
     r->deadline_ns = clock_mono_ns() + ctx->request_s * 750000000LL;
+    r->kept_ms[ARCHIVE_MINUTE] = tiers_kept(clock_wall_ms(), ctx->keep_minutes_d);
+    r->kept_ms[ARCHIVE_HOUR] = tiers_kept(clock_wall_ms(), ctx->keep_hours_d);
     int rc = bucketwalk_page(h, grid, b, &source, page);
     if (rc == BUCKETS_OK)
         handler_back(ctx);

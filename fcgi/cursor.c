@@ -99,7 +99,8 @@ int cursor_decode(const char *text, size_t len, struct cursor *c)
     if (walk < CURSOR_TELEMETRY || walk > CURSOR_EVENTS)
         return -1;
     uint64_t ms = get_be(raw + 1, 8), seq = get_be(raw + 9, 8);
-    if (flags & FLAG_STEP && (walk != CURSOR_TELEMETRY || seq == 0 || seq > INT64_MAX || ms % seq != 0))
+    if (flags & FLAG_STEP && (walk != CURSOR_TELEMETRY || seq == 0 || seq > CURSOR_BUCKET_MAX_MS ||
+                              ms > CURSOR_BUCKET_MAX_MS || ms % seq != 0))
         return -1;
     size_t id_len = body - FIXED;
     if (walk == CURSOR_EVENTS ? id_len > 0 : !msg_device_id_valid((const char *)raw + FIXED, id_len))

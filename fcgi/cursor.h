@@ -17,6 +17,10 @@
 
 #define CURSOR_TEXT_MAX 160 /* with the NUL */
 
+/* No bucket begins or ends later: the end of the year 9999, and the 30 days that a step is rounded up by (steps_fit).
+ */
+#define CURSOR_BUCKET_MAX_MS (253402300799999LL + 30 * 86400000LL)
+
 /* What is walked through: each has cursors of its own. */
 enum cursor_walk { CURSOR_TELEMETRY = 1, CURSOR_COMMANDS, CURSOR_EVENTS };
 
@@ -33,7 +37,7 @@ struct cursor {
 /* NUL-terminated; returns its length. */
 size_t cursor_encode(char out[CURSOR_TEXT_MAX], const struct cursor *c);
 
-/* 0, or -1 with *c unchanged. Accepts exactly what cursor_encode writes. */
+/* 0, or -1 with *c unchanged. Accepts exactly what cursor_encode writes, within CURSOR_BUCKET_MAX_MS. */
 int cursor_decode(const char *text, size_t len, struct cursor *c);
 
 #endif

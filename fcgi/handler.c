@@ -55,6 +55,8 @@ int handler_init(struct context *ctx, const struct conf *conf, struct stats *sta
     ctx->store = store_create(&conf->redis, conf->api.redis_ms);
     ctx->series = series_create();
     ctx->keep_samples_d = conf->archive.keep_samples_d;
+    ctx->keep_minutes_d = conf->archive.keep_minutes_d;
+    ctx->keep_hours_d = conf->archive.keep_hours_d;
     ctx->request_s = conf->api.request_s;
     arena_init(&ctx->texts, TEXTS_MAX);
     if (conf->archive.database[0])

@@ -34,7 +34,8 @@ struct context {
     bool redis_down;                    /* the last call failed: said once, not per request */
     bool archive_down;                  /* likewise */
     enum handler_archive archive_asked; /* set by whoever calls the archive */
-    int keep_samples_d;                 /* days; 0: for ever */
+    int keep_samples_d;                 /* days; 0: for ever … */
+    int keep_minutes_d, keep_hours_d;   /* … likewise */
     int request_s;                      /* for one request, or the next part of a long answer */
     int64_t ends_ms;                    /* monotonic: when a long answer has taken too long */
 };

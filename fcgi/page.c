@@ -82,9 +82,11 @@ void page_link(struct reply *reply, const struct request *req, const char *path,
         put_encoded(&b, p->value);
         sep = "&";
     }
-    for (size_t i = 0; i < h->n_fields; i++)
-        list[i] = h->fields[i];
-    put_list(&b, &sep, "fields", list, h->n_fields);
+    for (n = 0; n < h->n_fields; n++)
+        list[n] = h->fields[n];
+    if (h->has_fields && n == 0)
+        list[n++] = "timestamp"; /* nothing but what is always there */
+    put_list(&b, &sep, "fields", list, n);
     buf_printf(&b, "%scursor=%s>; rel=\"next\"", sep, cursor);
     buf_add(&b, "", 1);
     if (!b.failed)

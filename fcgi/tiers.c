@@ -2,11 +2,13 @@
 
 #define MINUTE 60000LL
 #define HOUR   3600000LL
+#define DAY    (24 * HOUR)
 
 struct plan {
     struct tiers_segment *segments;
     size_t n;
     const struct streamid *position;
+    const int64_t *kept_ms; /* of each tier */
 };
 
 static void add_ids(struct plan *p, struct streamid lo, struct streamid hi)
@@ -25,8 +27,9 @@ static void add_raw(struct plan *p, int64_t from, int64_t end)
 }
 
 /* Roll-ups of [from, end), both multiples of their length, as far as the archive has come; then samples. */
-static void add_rollups(struct plan *p, enum archive_tier tier, int64_t len, int64_t from, int64_t end)
+static void add_tier(struct plan *p, enum archive_tier tier, int64_t from, int64_t end)
 {
+    int64_t len = tier == ARCHIVE_HOUR ? HOUR : MINUTE;
     if (from >= end)
         return;
     if (!p->position || p->position->ms < (uint64_t)from) {
@@ -46,6 +49,26 @@ static void add_rollups(struct plan *p, enum archive_tier tier, int64_t len, int
         add_ids(p, next, last);
 }
 
+static int64_t within(int64_t ms, int64_t from, int64_t end)
+{
+    return ms < from ? from : ms < end ? ms : end;
+}
+
+static void add_minutes(struct plan *p, int64_t from, int64_t end)
+{
+    int64_t kept = within(p->kept_ms[ARCHIVE_MINUTE], from, end);
+    add_raw(p, from, kept);
+    add_tier(p, ARCHIVE_MINUTE, kept, end);
+}
+
+static void add_hours(struct plan *p, int64_t from, int64_t end)
+{
+    int64_t kept = within(p->kept_ms[ARCHIVE_HOUR], from, end);
+    if (from < kept)
+        add_minutes(p, from, kept);
+    add_tier(p, ARCHIVE_HOUR, kept, end);
+}
+
 static int64_t round_up(int64_t ms, int64_t len)
 {
     return (ms + len - 1) / len * len;
@@ -57,9 +80,9 @@ bool tiers_serve(int64_t step_ms)
 }
 
 size_t tiers_plan(struct tiers_segment segments[TIERS_SEGMENTS_MAX], int64_t from_ms, int64_t to_ms, int64_t step_ms,
-                  const struct streamid *position)
+                  const struct streamid *position, const int64_t kept_ms[ARCHIVE_TIERS])
 {
-    struct plan p = {.segments = segments, .position = position};
+    struct plan p = {.segments = segments, .position = position, .kept_ms = kept_ms};
     if (from_ms > to_ms)
         return 0;
     int64_t end = to_ms + 1;
@@ -72,9 +95,15 @@ size_t tiers_plan(struct tiers_segment segments[TIERS_SEGMENTS_MAX], int64_t fro
     if (step_ms % HOUR != 0 || hour >= hour_end)
         hour = hour_end = minute_end;
     add_raw(&p, from_ms, minute);
-    add_rollups(&p, ARCHIVE_MINUTE, MINUTE, minute, hour);
-    add_rollups(&p, ARCHIVE_HOUR, HOUR, hour, hour_end);
-    add_rollups(&p, ARCHIVE_MINUTE, MINUTE, hour_end, minute_end);
+    add_minutes(&p, minute, hour);
+    add_hours(&p, hour, hour_end);
+    add_minutes(&p, hour_end, minute_end);
     add_raw(&p, minute_end, end);
     return p.n;
+}
+
+int64_t tiers_kept(int64_t now_ms, int keep_d)
+{
+    int64_t deleted = now_ms - keep_d * DAY;                                /* before that */
+    return keep_d == 0 || deleted < 0 ? 0 : round_up(deleted, HOUR) + HOUR; /* clocks differ */
 }

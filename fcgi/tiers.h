@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIERS_SEGMENTS_MAX 6
+#define TIERS_SEGMENTS_MAX 8
 
 struct tiers_segment {
     bool raw;                    /* samples, else roll-ups */
@@ -22,11 +22,15 @@ struct tiers_segment {
 
 /*
  * Segments, in order of time, that hold each sample of from_ms..to_ms (both inclusive, not negative) exactly once, for
- * buckets of step_ms. Roll-ups hold exactly the samples up to `position`, inclusive; NULL: there are none. Returns
- * how many segments there are: 0 when the range is empty.
+ * buckets of step_ms. Roll-ups hold exactly the samples up to `position`, inclusive; NULL: there are none. Those of a
+ * tier that begin before kept_ms, a multiple of an hour, may have been deleted: the next finer ones stand in for them.
+ * Returns how many segments there are: 0 when the range is empty.
  */
 size_t tiers_plan(struct tiers_segment segments[TIERS_SEGMENTS_MAX], int64_t from_ms, int64_t to_ms, int64_t step_ms,
-                  const struct streamid *position);
+                  const struct streamid *position, const int64_t kept_ms[ARCHIVE_TIERS]);
+
+/* kept_ms of a tier that is kept for so many days (0: for ever). */
+int64_t tiers_kept(int64_t now_ms, int keep_d);
 
 /* Whether any roll-ups serve buckets of this length. */
 bool tiers_serve(int64_t step_ms);

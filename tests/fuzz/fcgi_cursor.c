@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(c.device_id, data + 17, size - 17);
         if (c.walk == CURSOR_TELEMETRY && data[0] & 4) {
             c.step_ms = 1000 * (1 + data[0]);
+            c.ms %= CURSOR_BUCKET_MAX_MS;
             c.ms -= c.ms % (uint64_t)c.step_ms;
             c.seq = 0;
         }

@@ -61,8 +61,10 @@ static int bounds(void *arg, const struct bucketwalk_range *ranges, size_t n, in
 
 static void check_plan(const struct bucketwalk_range *r, const struct streamid *position)
 {
+    const int64_t kept[ARCHIVE_TIERS] = {h.steps.ms % 7 ? 0 : NOW - NOW % 3600000,
+                                         h.steps.ms % 11 ? 0 : NOW - NOW % 3600000};
     struct tiers_segment segments[TIERS_SEGMENTS_MAX];
-    size_t n = tiers_plan(segments, r->from_ms, r->to_ms, h.steps.ms, position);
+    size_t n = tiers_plan(segments, r->from_ms, r->to_ms, h.steps.ms, position, kept);
     int64_t at = r->from_ms;
     for (size_t i = 0; i < n; i++) {
         const struct tiers_segment *s = &segments[i];

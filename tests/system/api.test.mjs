@@ -8,7 +8,7 @@ const T = 1768473045123; // 2026-01-15T10:30:45.123Z
 
 let rig;
 before(async () => {
-    rig = await ApiRig.start();
+    rig = await ApiRig.start({ flags: { 'redis-ms': 5000 } });
 });
 after(() => rig?.stop());
 
@@ -91,6 +91,9 @@ describe('GET /api/telemetry', () => {
         const rest = await rig.ok(/^<([^>]+)>; rel="next"$/.exec(chosen.headers.link)[1]);
         assert.equal(rest.text, 'timestamp,device_id,volt,battery\r\n2026-01-15T10:30:45.124Z,robot_01,11.1,\r\n');
         assert.equal(rest.headers.link, undefined);
+        const times = await rig.ok('/api/telemetry?device_id=robot_01&order=asc&format=csv&fields=timestamp&limit=2');
+        assert.equal((await rig.ok(/^<([^>]+)>; rel="next"$/.exec(times.headers.link)[1])).text,
+            'timestamp,device_id\r\n2026-01-15T10:30:45.124Z,robot_01\r\n');
     });
 
     it('knows no unknown device: no samples, no error', async () => {
@@ -347,7 +350,7 @@ describe('health and metrics', () => {
         const bad = await rig.ask('/readyz?verbose');
         assert.equal(bad.status, 503);
         assert.equal(bad.headers['retry-after'], '1');
-        assert.equal(bad.text, '[+]redis ok\n[-]relays failed: none is alive\n');
+        assert.equal(bad.text, '[+]redis ok\n[-]relays failed: none is alive\n[+]archive not configured\n');
         await rig.redis.call('ZADD', 'tr:relays', Date.now() - 10, 'wsd-1#aa');
         assert.equal((await rig.ask('/readyz')).status, 503);
         await rig.redis.call('ZADD', 'tr:relays', Date.now() + 60000, 'wsd-1#aa');

@@ -26,6 +26,19 @@ const telemetry = (query) => `/api/telemetry?${query}`;
 const device = (query) => telemetry(`device_id=r&${query}`);
 const long = (n, text = 'x') => text.repeat(n);
 
+// A cursor of a walk through the buckets of a telemetry, as nobody gave it out (fcgi/cursor.c).
+function forged({ descending, step, at, device }) {
+    const raw = Buffer.alloc(33 + device.length + 4);
+    raw[0] = 0x10 | (descending ? 1 : 0) | 2 | 8;
+    raw.writeBigUInt64BE(at, 1);
+    raw.writeBigUInt64BE(step, 9);
+    raw.write(device, 33);
+    let sum = 2166136261;
+    for (const byte of raw.subarray(0, -4)) sum = Math.imul(sum ^ byte, 16777619) >>> 0;
+    raw.writeUInt32BE(sum, raw.length - 4);
+    return raw.toString('base64url');
+}
+
 // [target, what the answer's detail says]; a function as target is called when the rig is there.
 const cases = [
     ['/api/telemetry', /^device_id is required$/],
@@ -222,6 +235,17 @@ describe('bad requests', () => {
     }
 
     it('are many', () => assert.ok(cases.length >= 60, `${cases.length}`));
+    it('a cursor of an endless step, with a sound checksum', async () => {
+        for (const [step, at] of [[2n ** 63n - 1n, 0n], [1000n << 50n, 0n], [1000n, 2n ** 64n - 1000n - (2n ** 64n % 1000n)]]) {
+            for (const order of ['asc', 'desc']) {
+                const cursor = forged({ descending: order === 'desc', step, at, device: order === 'desc' ? 'z' : 'a' });
+                for (const format of ['columns', 'json']) {
+                    const target = device(`from=1970-01-01T00:00:00Z&points=5&order=${order}&format=${format}&cursor=${cursor}`);
+                    assertProblem(await rig.ask(target), 400, /^cursor must be the next_cursor of an earlier answer, not /);
+                }
+            }
+        }
+    });
     it('HEAD is refused alike', async () => {
         const answer = await rig.ask(device('limit=0'), { method: 'HEAD' });
         assert.equal(answer.status, 400);

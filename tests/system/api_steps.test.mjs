@@ -1,6 +1,7 @@
 // Aggregated histories against a model: samples that are partly in the archive, partly in Redis, partly in both.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { ApiRig, assertProblem } from './lib/api.mjs';
 import { fillArchive } from './lib/archive.mjs';
@@ -376,6 +377,23 @@ describe('while samples move from Redis to the archive', () => {
         await Promise.all([add(), move(), look('step=1h'), look('step=1m'), look('step=30s'), look(`from=${T}&to=${all.at(-1).ms}&points=20`)]);
         world.set('moving', all);
         await agrees({ devices: ['moving'], step: 15 * MINUTE, aggs: AGGS });
+    });
+});
+
+describe('roll-ups that are kept for a shorter time than samples', () => {
+    it('are not missed', async () => {
+        const device = 'old_minutes', start = Math.floor(Date.now() / HOUR) * HOUR - 5 * DAY, file = `${rig.dir}/short.db`;
+        const samples = Array.from({ length: 4 * 24 * 6 }, (_, i) => ({ id: `${start + i * 10 * MINUTE}-0`, ms: start + i * 10 * MINUTE, metrics: { battery: i % 64 } }));
+        await fillArchive(`sqlite:${file}`, samples.map((sample) => entry(device, sample)));
+        world.set(device, samples);
+        execFileSync('sqlite3', ['-batch', file, `DELETE FROM minutes WHERE t < ${Date.now() - 2 * DAY}; DELETE FROM hours WHERE t < ${Date.now() - 3 * DAY}`]);
+        const api = await rig.startApi('short', { 'archive-database': `sqlite:${file}`, 'archive-keep-samples-d': 0, 'archive-keep-minutes-d': 2, 'archive-keep-hours-d': 3 });
+        const port = await rig.startNginx(rig.socket('short'));
+        for (const step of [MINUTE, 30 * MINUTE, HOUR, DAY]) {
+            const { json } = await rig.ok(`/api/telemetry?device_id=${device}&order=asc&step=${step / MINUTE}m&agg=avg,count&from=${start}`, { port });
+            assert.deepEqual(json.items, model({ devices: [device], from: start, step, aggs: ['avg', 'count'] }), `${step}`);
+        }
+        assert.equal((await api.stop()).code, 0);
     });
 });
 

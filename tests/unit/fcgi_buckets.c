@@ -272,12 +272,13 @@ static void look_at_rollups(size_t d, const struct tiers_segment *s)
 
 static int look(void *arg, const struct bucketwalk_range *ranges, size_t n)
 {
+    static const int64_t ever[ARCHIVE_TIERS];
     struct tiers_segment segments[TIERS_SEGMENTS_MAX];
     (void)arg;
     looks++;
     for (size_t d = 0; d < n; d++) {
         size_t count =
-            tiers_plan(segments, ranges[d].from_ms, ranges[d].to_ms, h.steps.ms, archived ? &positions[d] : NULL);
+            tiers_plan(segments, ranges[d].from_ms, ranges[d].to_ms, h.steps.ms, archived ? &positions[d] : NULL, ever);
         for (size_t k = 0; k < count; k++) {
             if (!segments[k].raw)
                 look_at_rollups(d, &segments[k]);

@@ -230,6 +230,12 @@ static void bad_cursors(void **state)
     c.walk = CURSOR_TELEMETRY;
     c.step_ms = -1000;
     assert_int_equal(cursor_decode(text, cursor_encode(text, &c), &back), -1);
+    c.step_ms = INT64_MAX; /* whoever makes one up: sums and products with these would overflow */
+    c.ms = 0;
+    assert_int_equal(cursor_decode(text, cursor_encode(text, &c), &back), -1);
+    c.step_ms = 1000;
+    c.ms = (uint64_t)1000 << 50;
+    assert_int_equal(cursor_decode(text, cursor_encode(text, &c), &back), -1);
 }
 
 static void buckets_are(const char *device, bool some, int64_t from, int64_t to)

@@ -16,6 +16,7 @@
 
 static struct tiers_segment segments[TIERS_SEGMENTS_MAX];
 static size_t n;
+static int64_t kept[ARCHIVE_TIERS]; /* roll-ups from then on */
 
 static void raw(size_t i, struct streamid lo, struct streamid hi)
 {
@@ -39,7 +40,7 @@ static void takes_the_coarsest(void **state)
 {
     const struct streamid far = ID(T + 100 * DAY, 0);
     (void)state;
-    n = tiers_plan(segments, T - 90500, T + DAY + 61001, 2 * HOUR, &far);
+    n = tiers_plan(segments, T - 90500, T + DAY + 61001, 2 * HOUR, &far, kept);
     assert_int_equal(n, 5);
     raw(0, ID(T - 90500, 0), ID(T - MINUTE - 1, END));
     rollups(1, ARCHIVE_MINUTE, T - MINUTE, T);
@@ -47,22 +48,22 @@ static void takes_the_coarsest(void **state)
     rollups(3, ARCHIVE_MINUTE, T + DAY, T + DAY + MINUTE);
     raw(4, ID(T + DAY + MINUTE, 0), ID(T + DAY + 61001, END));
 
-    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &far);
+    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &far, kept);
     assert_int_equal(n, 1);
     rollups(0, ARCHIVE_HOUR, T, T + DAY);
-    n = tiers_plan(segments, T, T + DAY - 1, 90 * MINUTE, &far);
+    n = tiers_plan(segments, T, T + DAY - 1, 90 * MINUTE, &far, kept);
     assert_int_equal(n, 1);
     rollups(0, ARCHIVE_MINUTE, T, T + DAY);
-    n = tiers_plan(segments, T, T + DAY - 1, 90000, &far);
+    n = tiers_plan(segments, T, T + DAY - 1, 90000, &far, kept);
     assert_int_equal(n, 1);
     raw(0, ID(T, 0), ID(T + DAY - 1, END));
-    n = tiers_plan(segments, T, T + DAY - 1, HOUR, NULL);
+    n = tiers_plan(segments, T, T + DAY - 1, HOUR, NULL, kept);
     assert_int_equal(n, 1);
     raw(0, ID(T, 0), ID(T + DAY - 1, END));
-    n = tiers_plan(segments, T + 1, T + MINUTE - 1, HOUR, &far);
+    n = tiers_plan(segments, T + 1, T + MINUTE - 1, HOUR, &far, kept);
     assert_int_equal(n, 1);
     raw(0, ID(T + 1, 0), ID(T + MINUTE - 1, END));
-    assert_int_equal(tiers_plan(segments, T, T - 1, HOUR, &far), 0);
+    assert_int_equal(tiers_plan(segments, T, T - 1, HOUR, &far, kept), 0);
 }
 
 /* The roll-up where the position is has what is up to it; what is behind it comes from the samples. */
@@ -70,17 +71,45 @@ static void splits_at_the_position(void **state)
 {
     struct streamid at = ID(T + 5 * HOUR + 7, 3);
     (void)state;
-    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &at);
+    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &at, kept);
     assert_int_equal(n, 2);
     rollups(0, ARCHIVE_HOUR, T, T + 6 * HOUR);
     raw(1, ID(T + 5 * HOUR + 7, 4), ID(T + DAY - 1, END));
     at = ID(T + DAY - 1, END);
-    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &at);
+    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &at, kept);
     assert_int_equal(n, 1);
     at = ID(T - 1, END);
-    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &at);
+    n = tiers_plan(segments, T, T + DAY - 1, HOUR, &at, kept);
     assert_int_equal(n, 1);
     raw(0, ID(T, 0), ID(T + DAY - 1, END));
+}
+
+/* What has been deleted of a tier comes from the next finer one that is there. */
+static void goes_without_the_deleted(void **state)
+{
+    const struct streamid far = ID(T + 100 * DAY, 0);
+    (void)state;
+    kept[ARCHIVE_MINUTE] = T + 2 * HOUR;
+    n = tiers_plan(segments, T + MINUTE, T + DAY - 1, MINUTE, &far, kept);
+    assert_int_equal(n, 2);
+    raw(0, ID(T + MINUTE, 0), ID(T + 2 * HOUR - 1, END));
+    rollups(1, ARCHIVE_MINUTE, T + 2 * HOUR, T + DAY);
+    n = tiers_plan(segments, T + MINUTE, T + DAY - 1, HOUR, &far, kept);
+    assert_int_equal(n, 2);
+    raw(0, ID(T + MINUTE, 0), ID(T + HOUR - 1, END));
+    rollups(1, ARCHIVE_HOUR, T + HOUR, T + DAY);
+    kept[ARCHIVE_HOUR] = T + 5 * HOUR;
+    n = tiers_plan(segments, T + MINUTE, T + DAY - 1, HOUR, &far, kept);
+    assert_int_equal(n, 3);
+    raw(0, ID(T + MINUTE, 0), ID(T + 2 * HOUR - 1, END));
+    rollups(1, ARCHIVE_MINUTE, T + 2 * HOUR, T + 5 * HOUR);
+    rollups(2, ARCHIVE_HOUR, T + 5 * HOUR, T + DAY);
+    kept[ARCHIVE_MINUTE] = kept[ARCHIVE_HOUR] = 0;
+
+    assert_int_equal(tiers_kept(T, 0), 0);
+    assert_int_equal(tiers_kept(DAY, 2), 0);
+    assert_int_equal(tiers_kept(T, 2), T - 2 * DAY + HOUR);
+    assert_int_equal(tiers_kept(T + 1, 2), T - 2 * DAY + 2 * HOUR);
 }
 
 static bool covers(const struct tiers_segment *s, struct streamid id, const struct streamid *position)
@@ -121,6 +150,7 @@ static void check_segments(int64_t step, const struct streamid *position)
         int64_t len = s->tier == ARCHIVE_HOUR ? HOUR : MINUTE;
         assert_non_null(position);
         assert_true(s->from_ms < s->to_ms && s->from_ms % len == 0 && s->to_ms % len == 0 && step % len == 0);
+        assert_true(s->from_ms >= kept[s->tier]);
     }
     for (size_t i = 1; i < n; i++) /* two of the same kind would be one; the position splits a minute or an hour */
         assert_false(segments[i].raw && segments[i - 1].raw);
@@ -157,7 +187,9 @@ static void covers_exactly(void **state)
         int64_t step = steps[(size_t)random() % (sizeof(steps) / sizeof(steps[0]))];
         struct streamid at = ID(rounded(from - length / 4 + below(length * 3 / 2 + 1)), (uint64_t)random() % 10);
         const struct streamid *position = random() % 10 ? &at : NULL;
-        n = tiers_plan(segments, from, to, step, position);
+        for (int tier = 0; tier < ARCHIVE_TIERS; tier++)
+            kept[tier] = random() % 2 ? 0 : T + below(41 * DAY) / HOUR * HOUR;
+        n = tiers_plan(segments, from, to, step, position, kept);
         assert_true(n <= TIERS_SEGMENTS_MAX);
         assert_int_equal(n == 0, from > to);
         check_segments(step, position);
@@ -178,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_the_coarsest),
         cmocka_unit_test(splits_at_the_position),
+        cmocka_unit_test(goes_without_the_deleted),
         cmocka_unit_test(covers_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,8 @@ export const bin = [process.env.TELERELAY_BIN, 'build/asan/bin', 'build/release/
 
 const running = new Set();
 process.on('exit', () => {
-    for (const child of running) child.kill('SIGKILL');
+    // nginx would leave its worker behind.
+    for (const child of running) child.kill(path.basename(child.spawnfile) === 'nginx' ? 'SIGTERM' : 'SIGKILL');
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
@@ -56,7 +57,12 @@ export class Part {
     async stop(signal = 'SIGTERM', ms = 10000) {
         if (this.isEnded) return this.ended;
         this.child.kill(signal);
-        return within(this.ended, ms, `${this.child.spawnfile} ends on ${signal}`);
+        try {
+            return await within(this.ended, ms, `${this.child.spawnfile} ends on ${signal}`);
+        } catch (error) {
+            this.child.kill('SIGKILL');
+            throw error;
+        }
     }
 }
 
@@ -81,15 +87,31 @@ export function assertProblem(answer, status, detail) {
 
 export class ApiRig {
     // `archive`: with one in SQLite, or where a URL says.
-    static async start({ archive = false } = {}) {
+    parts = []; // all that were started
+    fronts = []; // of them, nginx
+
+    // flags: of its api.
+    static async start({ archive = false, flags = {} } = {}) {
         const rig = new ApiRig();
         rig.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'telerelay-api-'));
         if (archive) rig.database = archive === true ? `sqlite:${rig.dir}/archive.db` : archive;
         rig.redisPath = path.join(rig.dir, 'redis.sock');
-        await rig.startRedis();
-        rig.api = await rig.startApi();
-        rig.port = await rig.startNginx(rig.socket('api'));
+        try {
+            await rig.startRedis();
+            rig.api = await rig.startApi('api', flags);
+            rig.port = await rig.startNginx(rig.socket('api'));
+        } catch (error) {
+            await rig.stop().catch(() => {});
+            throw error;
+        }
         return rig;
+    }
+
+    // Starts a program that ends with the rig at the latest.
+    run(...command) {
+        const part = new Part(...command);
+        this.parts.push(part);
+        return part;
     }
 
     socket(name) {
@@ -97,7 +119,7 @@ export class ApiRig {
     }
 
     async startRedis() {
-        this.redisPart = new Part('redis-server', ['--port', '0', '--unixsocket', this.redisPath, '--dir', this.dir,
+        this.redisPart = this.run('redis-server', ['--port', '0', '--unixsocket', this.redisPath, '--dir', this.dir,
             '--save', '', '--appendonly', 'yes', '--appendfsync', 'always']);
         this.redis = await until(async () => {
             const redis = await Redis.open(this.redisPath);
@@ -121,7 +143,7 @@ export class ApiRig {
         const command = [path.join(bin, 'telerelay-api'), ...args];
         const [program, ...rest] = wrap ? wrap(command) : command;
         const archive = this.database ? { TELERELAY_ARCHIVE_DATABASE: this.database } : {};
-        const part = new Part(program, rest, { env: { PATH: process.env.PATH, ...archive, ...this.sanitizers(name), ...env } });
+        const part = this.run(program, rest, { env: { PATH: process.env.PATH, ...archive, ...this.sanitizers(name), ...env } });
         await until(() => {
             if (part.isEnded) throw new Error(part.log);
             return /event=started/.test(part.log);
@@ -148,8 +170,8 @@ export class ApiRig {
                     location / { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${socket}; fastcgi_keep_conn on; }
                 }
             }`);
-        const part = new Part('nginx', ['-p', dir, '-c', path.join(dir, 'nginx.conf')]);
-        (this.fronts ??= []).push(part);
+        const part = this.run('nginx', ['-p', dir, '-c', path.join(dir, 'nginx.conf')]);
+        this.fronts.push(part);
         await until(async () => {
             if (part.isEnded) throw new Error(part.log);
             const probe = net.connect(port, '127.0.0.1');
@@ -233,11 +255,15 @@ export class ApiRig {
             .join('\n');
     }
 
+    // Ends what still runs, and that is also what a test that failed has left, frozen or not.
     async stop() {
         this.redis?.close();
-        for (const front of this.fronts ?? []) await front.stop('SIGTERM');
-        await this.api?.stop();
-        await this.redisPart?.stop('SIGTERM');
+        const ends = await Promise.allSettled(this.parts.map((part) => {
+            part.child.kill('SIGCONT');
+            return part.stop();
+        }));
+        const late = ends.find((end) => end.status === 'rejected');
+        if (late) throw late.reason;
         const complaints = this.complaints();
         fs.rmSync(this.dir, { recursive: true, force: true });
         if (complaints) throw new Error(complaints);

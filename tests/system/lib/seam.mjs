@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { ApiRig, Part, bin } from './api.mjs';
+import { ApiRig, bin } from './api.mjs';
 import { Database } from './database.mjs';
 import { Redis } from './redis.mjs';
 import { Series, pairs } from './series.mjs';
@@ -58,7 +58,7 @@ export class World extends ApiRig {
         const template = fs.readFileSync(new URL('../../../deploy/redis.conf.in', import.meta.url), 'utf8');
         fs.writeFileSync(file, template.replace(/@(\w+)@/g, (_, name) => values[name]));
         fs.rmSync(this.redisPath, { force: true });
-        this.redisPart = new Part('redis-server', [file]);
+        this.redisPart = this.run('redis-server', [file]);
         this.redis = await until(async () => {
             const redis = await Redis.open(this.redisPath);
             if ((await redis.call('PING')) === 'PONG') return redis;
@@ -72,7 +72,7 @@ export class World extends ApiRig {
     async startArchiver(more = []) {
         const command = ['--redis-address', `unix:${this.redisPath}`, '--database', this.db.uri, '--interval-ms', '20', '--hot-samples', '1000',
             '--lease-ms', '1000', '--database-ms', '2000', '--redis-ms', '500', ...KEEP, ...this.flags, ...more];
-        const part = new Part(path.join(bin, 'telerelay-archiver'), command, { env: { PATH: process.env.PATH, ...this.sanitizers('archiver') } });
+        const part = this.run(path.join(bin, 'telerelay-archiver'), command, { env: { PATH: process.env.PATH, ...this.sanitizers('archiver') } });
         this.archivers.push(part);
         await until(() => {
             assert.ok(!part.isEnded, `the archiver ended: ${part.log}`);
@@ -246,15 +246,11 @@ export class World extends ApiRig {
     }
 
     async stop() {
-        this.redis?.close();
-        for (const front of this.fronts ?? []) await front.stop('SIGTERM');
-        await this.api?.stop();
-        for (const part of [...this.archivers]) await this.endArchiver(part, 'SIGTERM');
-        await this.redisPart?.stop('SIGTERM');
-        await this.db?.stop();
-        const complaints = this.complaints();
-        fs.rmSync(this.dir, { recursive: true, force: true });
-        if (complaints) throw new Error(complaints);
+        try {
+            await super.stop();
+        } finally {
+            await this.db?.stop();
+        }
     }
 }
 
