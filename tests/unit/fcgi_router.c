@@ -141,7 +141,17 @@ static void replies(void **state)
             "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":"
             "\"not \\\"\xef\xbf\xbd\\\"\\n\"}");
 
-    /* One that may be kept; the client has it already; but not a problem. */
+    buf_finish(&sent);
+    reply_destroy(&r);
+}
+
+/* One that may be kept; the client has it already; but not a problem. */
+static void kept_replies(void **state)
+{
+    struct reply r;
+    (void)state;
+    reply_init(&r);
+    buf_init(&sent, 1 << 24);
     reply_begin(&r, false, sink, NULL);
     r.cache = "private";
     reply_header(&r, "ETag", "\"x\"");
@@ -159,7 +169,17 @@ static void replies(void **state)
             "Content-Type: application/problem+json\r\nContent-Length: 77\r\n\r\n"
             "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"\"}");
 
-    /* A long one goes in pieces, without a length; a peer that is gone ends it. */
+    buf_finish(&sent);
+    reply_destroy(&r);
+}
+
+/* A long one goes in pieces, without a length; a peer that is gone ends it. */
+static void long_replies(void **state)
+{
+    struct reply r;
+    (void)state;
+    reply_init(&r);
+    buf_init(&sent, 1 << 24);
     reply_begin(&r, false, sink, NULL);
     for (int i = 0; i < 4; i++) {
         assert_non_null(buf_room(&r.body, REPLY_PIECE));
@@ -245,8 +265,9 @@ static void metrics_join(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths),   cmocka_unit_test(methods),  cmocka_unit_test(requests),
-        cmocka_unit_test(replies), cmocka_unit_test(presence), cmocka_unit_test(metrics_join),
+        cmocka_unit_test(paths),    cmocka_unit_test(methods),      cmocka_unit_test(requests),
+        cmocka_unit_test(replies),  cmocka_unit_test(kept_replies), cmocka_unit_test(long_replies),
+        cmocka_unit_test(presence), cmocka_unit_test(metrics_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
