@@ -7,6 +7,8 @@
 
 #define BATCH_BYTES ((size_t)16 * 1024 * 1024)
 #define BATCH_LEAST 100
+#define AGAIN_MOST  1000
+#define DAY_MS      ((uint64_t)24 * 3600 * 1000)
 #define SAID_MOST   10 /* lines about single streams, per transaction or look */
 
 static const char *const kind_names[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
@@ -119,38 +121,88 @@ static enum archiver_step trim_batch(struct archiver *a)
 
 /* --- Redis gone back ------------------------------------------------------------------------------- */
 
-/* The entry at the position is not in Redis: the hard cap was faster, or Redis has lost its end. */
-static int verify_one(struct archiver *a, struct plan_stream *s, size_t *back)
+/* What was found. */
+struct back {
+    size_t streams, entries; /* that have lost their end; that are new, though their ids are archived */
+};
+
+/* Ids of a stream in Redis, the newest first, and how many of them are newer than all that the archive has. */
+struct compared {
+    struct streamid ids[AGAIN_MOST];
+    size_t n, newer;
+};
+
+static int on_archived(void *ctx, const struct archive_row *row)
 {
-    struct plan_facts facts;
-    if (feed_facts(a->redis, s, &facts) < 0)
-        return -1;
-    if (plan_judge_missing(s, &facts) != PLAN_BACK)
-        return 0;
-    if (facts.length > 0 || facts.last.ms > 0)
-        ++*back;
-    return feed_set_aside(a->redis, s, clock_wall_ms());
+    struct compared *c = ctx;
+    while (c->newer < c->n && streamid_compare(c->ids[c->newer], row->id) > 0)
+        c->newer++;
+    return c->newer == c->n || streamid_compare(c->ids[c->newer], row->id) == 0;
 }
 
-static enum archiver_step verify_group(struct archiver *a, struct plan_stream *const *group, size_t n, size_t *back)
+/*
+ * Redis has lost its end, and had a clock that was behind it: what came then has ids up to the position, and is not
+ * archived. *again: the first such entry. Only of the last day: older ones may have been deleted from the archive.
+ */
+static enum archiver_step find_new(struct archiver *a, const struct plan_stream *s, struct streamid *again, size_t *n)
+{
+    struct compared c = {.n = AGAIN_MOST};
+    uint64_t now_ms = (uint64_t)clock_wall_ms(), latest_ms = s->position.ms > now_ms ? s->position.ms : now_ms;
+    struct streamid_range range = {.lo = {latest_ms > DAY_MS ? latest_ms - DAY_MS : 0, 0}, .hi = s->position};
+    if (streamid_compare(range.lo, range.hi) > 0)
+        return ARCHIVER_OK;
+    if (feed_newest(a->redis, s, range, c.ids, &c.n) < 0)
+        return archiver_redis_away(a);
+    if (c.n == 0)
+        return ARCHIVER_OK;
+    range = (struct streamid_range){.lo = c.ids[c.n - 1], .hi = c.ids[0]};
+    if (archive_rows(a->db, s->kind, plan_device(s), range, SIZE_MAX, true, on_archived, &c) < 0)
+        return archiver_database_away(a);
+    *n += c.newer;
+    if (c.newer > 0)
+        *again = c.ids[c.newer - 1];
+    return ARCHIVER_OK;
+}
+
+/* The entry at the position is not in Redis: the hard cap was faster, or Redis has lost its end. */
+static enum archiver_step verify_one(struct archiver *a, struct plan_stream *s, struct back *back)
+{
+    struct plan_facts facts;
+    struct streamid again = STREAMID_LAST;
+    enum archiver_step step = ARCHIVER_OK;
+    if (feed_facts(a->redis, s, &facts) < 0)
+        return archiver_redis_away(a);
+    if (plan_judge_missing(s, &facts) != PLAN_BACK)
+        return ARCHIVER_OK;
+    if (facts.length > 0 || facts.last.ms > 0)
+        back->streams++;
+    if (facts.length > 0 && (step = find_new(a, s, &again, &back->entries)) != ARCHIVER_OK)
+        return step;
+    return feed_set_aside(a->redis, s, again, clock_wall_ms()) < 0 ? archiver_redis_away(a) : ARCHIVER_OK;
+}
+
+static enum archiver_step verify_group(struct archiver *a, struct plan_stream *const *group, size_t n,
+                                       struct back *back)
 {
     bool there[PLAN_GROUP];
+    enum archiver_step step;
     if (feed_anchors(a->redis, group, n, there) < 0)
         return archiver_redis_away(a);
     for (size_t i = 0; i < n; i++) {
         struct plan_stream *s = group[i];
         s->kept = s->length < hot(a, s->kind) ? s->length : hot(a, s->kind);
-        if (!there[i] && verify_one(a, s, back) < 0)
-            return archiver_redis_away(a);
+        if (!there[i] && (step = verify_one(a, s, back)) != ARCHIVER_OK)
+            return step;
     }
-    enum archiver_step step = trim(a, group, n);
+    step = trim(a, group, n);
     return step == ARCHIVER_OK ? archiver_tend(a) : step;
 }
 
 enum archiver_step archiver_work_verify(struct archiver *a)
 {
     struct plan_stream *group[PLAN_GROUP];
-    size_t n = 0, streams = plan_streams(a->plan), back = 0;
+    struct back back = {0};
+    size_t n = 0, streams = plan_streams(a->plan);
     for (size_t i = 0; i < streams; i++) {
         if (plan_at(a->plan, i)->known)
             group[n++] = plan_at(a->plan, i);
@@ -161,9 +213,10 @@ enum archiver_step archiver_work_verify(struct archiver *a)
             return step;
         n = 0;
     }
-    if (back > 0) {
-        a->report.restarts += (int64_t)back;
-        log_warn("redis_went_back", log_int("streams", (int64_t)back),
+    if (back.streams > 0) {
+        a->report.restarts += (int64_t)back.streams;
+        log_warn("redis_went_back", log_int("streams", (int64_t)back.streams),
+                 log_int("entries", (int64_t)back.entries),
                  log_str("text", "Redis has lost entries that are archived; they are answered from the archive"));
     }
     a->verified = true;

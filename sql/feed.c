@@ -72,7 +72,7 @@ static const char leave_script[] =
     ALLOW_OOM "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', unpack(KEYS)) end\n"
               "return 0";
 
-/* KEYS: stream. ARGV: position, the id after it, 1 to make a stream that is not there. */
+/* KEYS: stream. ARGV: position, the id after it, 1 to make a stream that is not there, the first id to add again. */
 static const char aside_script[] =
     ALLOW_OOM "local function id(text)\n"
               "  local ms, seq = string.match(text, '^(%d+)-(%d+)$')\n"
@@ -82,6 +82,7 @@ static const char aside_script[] =
               "  if ARGV[3] == '0' then return 0 end\n"
               "  redis.call('XADD', KEYS[1], ARGV[1], 'd', '')\n"
               "end\n"
+              "local again = redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[1])\n"
               "redis.call('XTRIM', KEYS[1], 'MINID', ARGV[2])\n"
               "local info, last, added = redis.call('XINFO', 'STREAM', KEYS[1]), nil, nil\n"
               "for i = 1, #info, 2 do\n"
@@ -92,6 +93,7 @@ static const char aside_script[] =
               "local position_ms, position_seq = id(ARGV[1])\n"
               "if ms < position_ms or (ms == position_ms and seq < position_seq) then last = ARGV[1] end\n"
               "redis.call('XSETID', KEYS[1], last, 'ENTRIESADDED', added, 'MAXDELETEDID', ARGV[1])\n"
+              "for _, entry in ipairs(again) do redis.call('XADD', KEYS[1], '*', unpack(entry[2])) end\n"
               "return 1";
 
 /* KEYS: state, metrics. ARGV: how long both live, the metrics, fields and values of the state. */
@@ -413,12 +415,33 @@ int feed_facts(struct archiver_redis *r, const struct plan_stream *s, struct pla
 
 /* --- changing -------------------------------------------------------------------------------------- */
 
-int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, int64_t now_ms)
+int feed_newest(struct archiver_redis *r, const struct plan_stream *s, struct streamid_range range,
+                struct streamid *ids, size_t *n)
+{
+    size_t at = 1, most = *n;
+    archiver_redis_command(r, 6);
+    archiver_redis_text(r, "XREVRANGE");
+    put_key(r, s);
+    put_id(r, range.hi);
+    put_id(r, range.lo);
+    archiver_redis_text(r, "COUNT");
+    archiver_redis_number(r, (int64_t)most);
+    if (archiver_redis_run(r) < 0 || archiver_redis_check(r, 0) < 0)
+        return -1;
+    *n = elements_at(r, 0) < most ? elements_at(r, 0) : most;
+    for (size_t i = 0; i < *n; i++, at = archiver_redis_skip(r, at)) {
+        if (!read_id(r, at + 1, &ids[i]))
+            return archiver_redis_fail(r, "answer", "an entry without an id");
+    }
+    return 0;
+}
+
+int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, struct streamid again, int64_t now_ms)
 {
     struct streamid after = s->position;
     if (!streamid_after(&after))
         return 0;
-    archiver_redis_command(r, 7);
+    archiver_redis_command(r, 8);
     archiver_redis_text(r, "EVAL");
     archiver_redis_text(r, aside_script);
     archiver_redis_text(r, "1");
@@ -427,6 +450,7 @@ int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, int64_
     put_id(r, after);
     /* A stream that is gone would take ids up to a position that is ahead of the clock once more. */
     archiver_redis_text(r, s->position.ms + 5000 > (uint64_t)now_ms ? "1" : "0");
+    put_id(r, again);
     return archiver_redis_run(r) < 0 ? -1 : archiver_redis_check(r, 0);
 }
 

@@ -47,8 +47,14 @@ int feed_anchors(struct archiver_redis *r, struct plan_stream *const *group, siz
 /* All zero when there is no such stream. */
 int feed_facts(struct archiver_redis *r, const struct plan_stream *s, struct plan_facts *facts);
 
-/* See PLAN_BACK: removes what is not behind the position, and sees to it that no new entry gets an id up to it. */
-int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, int64_t now_ms);
+/* The ids in a range of a stream, the newest first, at most *n of them; *n says how many there are. */
+int feed_newest(struct archiver_redis *r, const struct plan_stream *s, struct streamid_range range,
+                struct streamid *ids, size_t *n);
+
+/* See PLAN_BACK: removes what is not behind the position, and sees to it that no new entry gets an id up to it.
+ * `again`: the first of those that are to be added again, since the archive does not have them; after the position:
+ * none. */
+int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, struct streamid again, int64_t now_ms);
 
 /* Trims entries[i] entries of each stream (0: none), all of them before its position. *trimmed: how many it were; what
  * Redis refuses to trim stays, and *refused says so. */

@@ -277,6 +277,33 @@ for (const database of Object.keys(databases)) {
             assert.doesNotMatch(archiver.log(), /entries_lost/);
         });
 
+        it('keeps what a Redis without its end took under ids that are archived', async () => {
+            await rig.known('r1', 'r2');
+            const ms = Date.now() - 60000;
+            const archiver = await rig.working({ ...forEver, 'hot-samples': 1000 });
+            for (const id of ['r1', 'r2']) await rig.samples(id, 1, 500, { ms });
+            await rig.archives('r1', 500);
+            await rig.archives('r2', 500);
+            await rig.cluster.killRedis();
+            await until(() => /event=redis_away/.test(archiver.log()), 5000, 'it notices');
+            archiver.signal('SIGSTOP');
+            await rig.cluster.startRedis();
+            await rig.call('DEL', 'tr:tel:r1', 'tr:tel:r2');
+            for (const id of ['r1', 'r2']) await rig.samples(id, 1, 400, { ms });
+            // With a clock that is behind as well.
+            for (let n = 501; n <= 510; n++) await rig.call('XADD', 'tr:tel:r1', `${ms + 400}-${n}`, 'd', `"battery":1,"n":${n}`);
+            await rig.call('XADD', 'tr:tel:r2', `${ms + 450}-1`, 'd', '"battery":1,"n":501');
+            await rig.samples('r2', 502, 503, { ms });
+            archiver.signal('SIGCONT');
+            await until(() => /event=redis_went_back streams=2 entries=11/.test(archiver.log()), 5000, 'it notices');
+            await rig.archives('r1', 510);
+            await rig.archives('r2', 503);
+            assert.deepEqual(await rig.archived('r1'), ids(1, 510));
+            assert.deepEqual((await rig.archived('r2')).sort((a, b) => a - b), ids(1, 503));
+            assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 10);
+            assert.equal(await count('gaps'), 0);
+        });
+
         it('takes a stream that began anew for what it is', async () => {
             await rig.known('r1');
             const archiver = await rig.working(forEver);
