@@ -436,6 +436,8 @@ describe('with an archive that is away', () => {
         const query = { devices: ['hot'], from: world.get('hot')[0].ms, to: T - 1, step: HOUR, aggs: AGGS };
         const { json } = await rig.ok(target(query), { port });
         assert.deepEqual(json.items, model(query).reverse());
+        for (const order of ['asc', 'desc']) // where samples begin and end is looked for first
+            assert.deepEqual((await rig.ok(target({ ...query, order, limit: 2 }), { port })).json.items, inOrder(model(query), order).slice(0, 2));
     });
 });
 
