@@ -268,8 +268,11 @@ static int find_bounds(void *arg, const struct bucketwalk_range *ranges, size_t 
         for (size_t i = 0; i < n && rc == 0 && r->result == BUCKETS_OK; i++)
             rc = look_for_first(r, i, &ranges[i], last_ms);
         archive_end_view(r->ctx->archive);
-        if (rc < 0)
-            return fail(r, FAILED_SOURCE);
+        /* As in look(): all that is wanted may still be in Redis. */
+        for (size_t i = 0; i < n && rc < 0; i++) {
+            if (ranges[i].from_ms <= ranges[i].to_ms && ranges[i].from_ms < r->earliest_ms)
+                r->earliest_ms = ranges[i].from_ms;
+        }
     }
     *first_ms = r->earliest_ms;
     return (int)r->result;

@@ -184,6 +184,21 @@ static void put_all(struct export *e)
     handler_back(e->ctx);
 }
 
+static void answer(struct export *e)
+{
+    const struct history *h = e->h;
+    if (handler_page(e->ctx, PAGE) < 0)
+        reply_problem(e->reply, 500, "out of memory");
+    else if (find_ends(e) < 0 || (h->format == HISTORY_CSV && !h->has_fields && find_columns(e) < 0))
+        handler_away(e->ctx, e->reply);
+    else if (e->too_many)
+        reply_problem(e->reply, 400, CSV_TOO_MANY);
+    else if (e->too_long)
+        reply_problem(e->reply, 503, HANDLER_TOO_LONG);
+    else
+        put_all(e);
+}
+
 void export_answer(struct context *ctx, struct history *h, struct reply *reply)
 {
     static struct export e; /* large, and one at a time */
@@ -198,14 +213,11 @@ void export_answer(struct context *ctx, struct history *h, struct reply *reply)
     reply->no_length = true;
     if (reply->no_body)
         return;
-    if (handler_page(ctx, PAGE) < 0)
-        reply_problem(reply, 500, "out of memory");
-    else if (find_ends(&e) < 0 || (h->format == HISTORY_CSV && !h->has_fields && find_columns(&e) < 0))
-        handler_away(ctx, reply);
-    else if (e.too_many)
-        reply_problem(reply, 400, CSV_TOO_MANY);
-    else if (e.too_long)
-        reply_problem(reply, 503, HANDLER_TOO_LONG);
-    else
-        put_all(&e);
+    if (slots_take(ctx->slots, ctx->slots_n) < 0) {
+        reply_problem(reply, 503, "as many whole ranges as may be at a time are being answered; try again shortly");
+        reply_header(reply, "Retry-After", "5");
+        return;
+    }
+    answer(&e);
+    slots_give(ctx->slots);
 }

@@ -14,8 +14,8 @@ bool export_wanted(const struct history *h);
 
 /*
  * Answers it with what there is now: each device's part ends at the last sample that it has at the start. A failure
- * before the first part has been sent is a problem; a later one cuts the answer short (reply_problem). h's cursor
- * moves.
+ * before the first part has been sent is a problem; a later one cuts the answer short (reply_problem). Half of the
+ * workers at most are at it at a time; for one more it is a problem. h's cursor moves.
  */
 void export_answer(struct context *ctx, struct history *h, struct reply *reply);
 

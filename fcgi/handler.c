@@ -48,10 +48,12 @@ static unsigned label(const char *name)
     return i;
 }
 
-int handler_init(struct context *ctx, const struct conf *conf, struct stats *stats)
+int handler_init(struct context *ctx, const struct conf *conf, struct stats *stats, struct slots *slots)
 {
     memset(ctx, 0, sizeof(*ctx));
     ctx->stats = stats;
+    ctx->slots = slots;
+    ctx->slots_n = conf->api.workers > 1 ? conf->api.workers / 2 : 1;
     ctx->store = store_create(&conf->redis, conf->api.redis_ms);
     ctx->series = series_create();
     ctx->keep_samples_d = conf->archive.keep_samples_d;

@@ -9,6 +9,7 @@
 #include "fcgi/request.h"
 #include "fcgi/router.h"
 #include "fcgi/series.h"
+#include "fcgi/slots.h"
 #include "fcgi/stats.h"
 #include "fcgi/store.h"
 
@@ -30,7 +31,9 @@ struct context {
     struct series *series;      /* owned */
     struct series_sample *page; /* owned; the samples of one answer */
     size_t page_cap;
-    struct stats *stats;                /* shared with the other workers */
+    struct stats *stats;                /* shared with the other workers … */
+    struct slots *slots;                /* … likewise: who is at a long answer, … */
+    int slots_n;                        /* … which so many may be at a time */
     bool redis_down;                    /* the last call failed: said once, not per request */
     bool archive_down;                  /* likewise */
     enum handler_archive archive_asked; /* set by whoever calls the archive */
@@ -41,7 +44,7 @@ struct context {
 };
 
 /* 0, or -1 without memory. Nothing is open yet. */
-int handler_init(struct context *ctx, const struct conf *conf, struct stats *stats);
+int handler_init(struct context *ctx, const struct conf *conf, struct stats *stats, struct slots *slots);
 void handler_finish(struct context *ctx);
 
 /* Answers one request, to the end, and counts it. */

@@ -30,6 +30,7 @@ struct api {
     char **argv;
     struct listener listener;
     struct stats *stats;
+    struct slots *slots;
 };
 
 /* --- a worker ------------------------------------------------------------------------------------ */
@@ -131,7 +132,7 @@ static int work(void *arg)
     struct request *req = malloc(sizeof(*req));
 
     reply_init(&reply);
-    if (handler_init(&ctx, &api->conf, api->stats) < 0 || !req || epoll_fd < 0 || FCGX_Init() != 0 ||
+    if (handler_init(&ctx, &api->conf, api->stats, api->slots) < 0 || !req || epoll_fd < 0 || FCGX_Init() != 0 ||
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, api->listener.fd, &event) < 0) {
         log_error("worker_failed", log_str("reason", strerror(errno)));
         goto done;
@@ -196,20 +197,23 @@ int main(int argc, char **argv)
         log_error("listen_failed", log_str("reason", why));
         return 1;
     }
+    int rc = 1;
     api.stats = stats_create();
-    if (!api.stats) {
+    api.slots = slots_create();
+    if (!api.stats || !api.slots) {
         log_error("start_failed", log_str("reason", strerror(errno)));
-        listener_close(&api.listener);
-        return 1;
+        goto done;
     }
     stats_set_workers(api.stats, api.conf.api.workers);
     log_info("started", log_str("listen", api.listener.inherited ? "inherited" : api.conf.api.listen),
              log_int("workers", api.conf.api.workers));
 
     const struct supervisor_hooks hooks = {.work = work, .reload = reload, .died = died, .arg = &api};
-    int rc = supervisor_run(api.conf.api.workers, &hooks);
+    rc = supervisor_run(api.conf.api.workers, &hooks);
+    log_info("stopped");
+done:
     listener_close(&api.listener);
     stats_destroy(api.stats);
-    log_info("stopped");
+    slots_destroy(api.slots);
     return rc;
 }

@@ -285,6 +285,29 @@ describe('what fails in the middle is seen to be cut', () => {
         assert.equal((await api.stop()).code, 0);
     });
 
+    it('half of the workers at most are held by those who do not read', async () => {
+        const device = name();
+        rig.fill([['series', device, T, 1000, 400000]]);
+        const api = await rig.startApi('held', { workers: 2, 'request-s': 60 });
+        const port = await rig.startNginx(rig.socket('held'), { spool: false });
+        const target = `/api/telemetry?device_id=${device}&format=ndjson&from=${T}`;
+        const refused = async () => {
+            const answer = await rig.ask(target, { port });
+            assertProblem(answer, 503, 'as many whole ranges as may be at a time are being answered; try again shortly');
+            assert.equal(answer.headers['retry-after'], '5');
+            assert.equal((await rig.ok(`${target}&limit=5`, { port })).text.split('\n').length, 6);
+        };
+        assert.ok((await cut(target, port, refused)).complete);
+        // A worker that ends in the middle holds no one up.
+        const killed = await cut(target, port, async () => {
+            await refused();
+            for (const worker of api.workers()) process.kill(worker, 'SIGKILL');
+        });
+        assert.equal(killed.complete, false);
+        assert.ok((await stream(target, { port })).complete);
+        assert.equal((await api.stop()).code, 0);
+    });
+
     it('a worker is killed, or needs too long for one part', async () => {
         const device = name();
         rig.fill([['series', device, T, 1000, 400000]]);
