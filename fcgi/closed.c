@@ -80,6 +80,16 @@ static void add_request(const struct request *req, const struct history *h, stru
         etag_text(tag, h->fields[i], strlen(h->fields[i]));
 }
 
+/* The last digit of an average depends on the order in which its sum was made, and that on where the parts are. */
+static bool is_exact(const struct history *h)
+{
+    for (size_t i = 0; i < h->steps.n_aggs; i++) {
+        if (h->steps.aggs[i] == STEPS_AVG)
+            return false;
+    }
+    return true;
+}
+
 bool closed_answer(struct context *ctx, const struct request *req, const struct history *h, struct reply *reply)
 {
     char weak[2 + ETAG_TEXT_MAX] = "W/", *text = weak + 2;
@@ -91,8 +101,7 @@ bool closed_answer(struct context *ctx, const struct request *req, const struct 
     if (!add_streams(ctx, h, &tag) || !add_gaps(ctx, &tag))
         return false; /* also when the store is away: whoever reads the samples says so */
     etag_format(&tag, text);
-    /* The last digit of a sum depends on the order of its parts, and that on where they are. */
-    reply_header(reply, "ETag", h->steps.n_aggs > 0 ? weak : text);
+    reply_header(reply, "ETag", is_exact(h) ? text : weak);
     reply->cache = "private, max-age=86400";
     if (!req->if_none_match || !etag_matches(req->if_none_match, text))
         return false;
