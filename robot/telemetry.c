@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define GREETING_MS    1000 /* a relay that does not greet gets telemetry after this */
-#define ANSWER_MS      2000 /* for one sample; a relay knows within 750 ms whether it is stored */
+#define ANSWER_MS      1000 /* for one sample; a relay knows within 750 ms whether it is stored */
 #define BATCH_MS       10000
 #define MUTE_MS        1000 /* without an answer to a batch: it is a relay that never answers */
 #define WAIT_LEAST_MS  500  /* after a batch was refused, doubling */
@@ -227,10 +227,12 @@ static void take_sample(struct telemetry *t, int64_t now_ms)
     fill(&m, readings, t->config.driver->read_sensors(t->config.hal, readings, HAL_READINGS_MAX));
     jsonw_init(&w, metrics, sizeof(metrics));
     msg_put_metrics(&w, &m);
-    if (goes_out_now(t, now_ms) && send_sample(t, &m, time_ms) == 0)
+    if (goes_out_now(t, now_ms) && send_sample(t, &m, time_ms) == 0) {
         remember(t, time_ms, w.buf, w.len, now_ms);
-    else
+    } else {
+        keep_unanswered(t, now_ms); /* they are older */
         keep(t, time_ms, w.buf, w.len, now_ms);
+    }
 }
 
 static void tick_sample(struct telemetry *t, int64_t now_ms)

@@ -2,7 +2,7 @@
  * What becomes of the robot's samples: sent as they are taken, or kept in the spool until a relay takes them.
  *
  *   - While nothing waits, a sample is sent at once, and remembered until the relay says that it is stored.
- *   - What no relay takes (no link, or lost before the answer; not_stored, rate_limited; no answer for 2 s) goes into
+ *   - What no relay takes (no link, or lost before the answer; not_stored, rate_limited; no answer for 1 s) goes into
  *     the spool under its own time. From then on new samples go there, too, behind the others: the history takes a
  *     sample's own time only in the order of times.
  *   - The spool is sent in batches, one under way at a time, oldest first. A batch is dropped from it when the relay

@@ -294,6 +294,7 @@ describe('telerelay-robot', () => {
         await says(three, 'telemetry_kept', 5);
         wire.mend();
         await says(three, 'telemetry_caught_up');
+        await until(() => !fs.readdirSync(spool).some((name) => name.startsWith('samples.')), 2000, 'nothing is left');
         await wentOn(three);
         await three.proc.terminate();
         const all = await assertComplete(id, one, two, three);
@@ -301,7 +302,6 @@ describe('telerelay-robot', () => {
         await until(() => website.all({ type: 'telemetry_update', device_id: id }).length >= all.length, 3000, 'all shown');
         assert.ok(website.all({ type: 'telemetry_update', late: true }).length >= 80);
         assert.ok(Math.max(...live) < 1500, `a live value was ${Math.max(...live)} ms old`);
-        assert.deepEqual(fs.readdirSync(spool).filter((name) => name.startsWith('samples.')), []);
     });
 
     it('is known again when its answers were lost', async () => {
@@ -418,16 +418,17 @@ describe('telerelay-robot with relays of other kinds', () => {
         await link.get('telemetry', 3);
         link.send({ type: 'error', error: 'away', code: 'not_stored', original_type: 'telemetry' });
         const at = [];
-        for (let n = 1; n <= 3; n++) {
+        for (let n = 1; n <= 2; n++) {
             const sent = (await link.get('telemetry_batch', n, 8000)).at(-1);
             at.push(performance.now());
             link.send({ type: 'error', error: 'away', code: 'not_stored', original_type: 'telemetry_batch', id: sent.id });
         }
+        const good = (await link.get('telemetry_batch', 3, 8000)).at(-1);
+        at.push(performance.now());
         assert.ok(at[1] - at[0] > 800 && at[2] - at[1] > 1600, `${at}`);
-        const good = (await link.get('telemetry_batch', 4, 8000)).at(-1);
         assert.equal(link.messages.filter(({ type }) => type === 'telemetry').length, 3); // nothing overtook them
         link.send({ type: 'ack', original_type: 'telemetry_batch', id: good.id, status: 'received', message: SAVED, stored: good.samples.length });
-        const next = (await link.get('telemetry_batch', 5)).at(-1);
+        const next = (await link.get('telemetry_batch', 4)).at(-1);
         assert.ok(next.samples[0].timestamp > good.samples.at(-1).timestamp);
     });
 

@@ -15,11 +15,12 @@
 
 #include <cmocka.h>
 
-#define SEED     20260201u
-#define TAKEN    20000
-#define WAITING  8
-#define TICK_MS  50
-#define INTERVAL 100
+#define SEED      20260201u
+#define TAKEN     20000
+#define WAITING   8
+#define TICK_MS   50
+#define INTERVAL  100
+#define ANSWER_MS 50 /* less than INTERVAL: a sample never overtakes one that is about to be refused */
 
 struct answer {
     char id[64];
@@ -82,7 +83,7 @@ static void answer(struct rig *r, const struct msg *m, enum msg_code code)
     assert_true(r->n_answers < WAITING);
     struct answer *a = &r->answers[r->n_answers++];
 
-    *a = (struct answer){.about = m->type, .code = code, .due_ms = r->now + random_below(r, 120)};
+    *a = (struct answer){.about = m->type, .code = code, .due_ms = r->now + random_below(r, ANSWER_MS)};
     snprintf(a->id, sizeof(a->id), "%s", m->id ? m->id : "");
 }
 
@@ -98,7 +99,7 @@ static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len
         return -1;
     if (msg_decode(MSG_FROM_ROBOT, text, len, &m, &fault) != 0)
         fail_msg("%s: %.*s", fault.text, (int)len, text);
-    bool kept = r->now >= r->away_until;
+    bool kept = r->deaf || r->now >= r->away_until; /* with both, a later one could overtake what is not stored */
 
     if (m.type == MSG_TELEMETRY && kept) {
         r->live++;
@@ -113,7 +114,7 @@ static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len
     r->batches += m.type == MSG_TELEMETRY_BATCH && kept;
     if (m.n_samples > r->largest)
         r->largest = m.n_samples;
-    if (!r->deaf && (kept || random_below(r, 4) > 0))
+    if (!r->deaf) /* a relay answers everything, in order, as long as its link lives */
         answer(r, &m, kept ? MSG_OK : random_below(r, 2) ? MSG_NOT_STORED : MSG_RATE_LIMITED);
     msg_finish(&m);
     return 0;
@@ -219,9 +220,10 @@ static void assert_all_there(const struct rig *r)
 
 static void settle(struct rig *r)
 {
+    if (r->deaf)
+        link_down(r);
     if (!r->open)
         link_up(r);
-    r->deaf = false;
     r->away_until = 0;
     for (int i = 0; i < 1000 && (spool_stats(r->spool).waiting > 0 || i < 100); i++)
         run(r, TICK_MS);
