@@ -84,7 +84,7 @@ const struct conf_key conf_table[] = {
     {"api", "archive_ms", CONF_INT, AT(api, archive_ms), "3000", 10, 60000, "ms", RELOAD,
      "time for one look into the archive"},
     {"api", "request_s", CONF_INT, AT(api, request_s), "10", 1, 600, "s", RELOAD,
-     "time for one request, or for the next part of a long answer"},
+     "time for one request, or for the next part of a long answer, which may take 900 s in all"},
     {"api", "log_level", CONF_LEVEL, AT(api, log_level), "info", 1, 0, NULL, RELOAD,
      "least level that is logged: debug, info, warn, error"},
 
