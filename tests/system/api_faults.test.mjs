@@ -31,7 +31,7 @@ describe('Redis away', () => {
         assert.equal((await rig.ok('/livez')).text, 'ok\n');
         const ready = await rig.ask('/readyz?verbose');
         assert.equal(ready.status, 503);
-        assert.match(ready.text, /^\[-\]redis failed: connect: .+\n\[-\]relays failed: unknown without redis\n$/);
+        assert.match(ready.text, /^\[-\]redis failed: connect: .+\n\[-\]relays failed: unknown without redis\n\[\+\]archive not configured\n$/);
         assert.match((await rig.ok('/metrics')).text, /^telerelay_api_redis_up 0$/m);
         await rig.startRedis();
         for (let i = 0; i < 12; i++) assert.equal((await rig.ok('/api/telemetry?device_id=r')).json.count, 1);
