@@ -88,6 +88,7 @@ struct reading {
     size_t lane;
     struct streamid_range range;
     size_t asked, got; /* entries */
+    bool again;        /* of a source that has been asked for the lane before */
     bool begins;       /* the stream's first entry is known */
     struct streamid first;
 };
@@ -183,7 +184,8 @@ static void plan(struct round *r)
         if (!series_want(r->ctx->series, i, &reading.range))
             continue;
         enum seam_source source = seam_next(&lane->seam, f->descending, &reading.range);
-        lane->asked = reading.asked = next_count(r, source == lane->source ? lane->asked : 0, most);
+        reading.again = source == lane->source;
+        lane->asked = reading.asked = next_count(r, reading.again ? lane->asked : 0, most);
         lane->source = source;
         if (source == SEAM_ARCHIVE)
             r->readings[f->n - ++r->n_archive] = reading;
@@ -242,7 +244,8 @@ static int ask_archive(struct round *r)
         struct reading *reading = &r->readings[f->n - 1 - i];
         struct streamid floor = r->lanes[reading->lane].seam.floor;
         r->current = reading;
-        r->read += ARCHIVE_COST;
+        if (reading->again) /* for the first looks, see ask() */
+            r->read += ARCHIVE_COST;
         if (asked(r->ctx, archive_rows(r->ctx->archive, f->kind, f->names[reading->lane], reading->range,
                                        reading->asked, f->descending, on_row, r)) < 0)
             return -1;

@@ -15,6 +15,20 @@ after(() => rig?.stop());
 const ids = (items) => items.map((item) => item.id);
 const name = () => `robot_${count++}`;
 
+describe('battery-history', () => {
+    it('finds the hundred of the one robot that is used among thousands that never sent anything', async () => {
+        const used = name();
+        for (let i = 0; i < 150; i++) await rig.add(used, `${T + i}-0`, `"battery":${i % 101}`);
+        await rig.redis.call('EVAL', "for i = 2, 6000 do redis.call('ZADD', 'tr:devices', i, 'silent' .. i) end", 0);
+        await rig.redis.call('ZADD', 'tr:devices', T, used);
+        const expected = Array.from({ length: 100 }, (_, i) => [T + i + 50, (i + 50) % 101]);
+        assert.deepEqual((await rig.ok('/api/battery-history/')).json, expected);
+        await rig.archive(used, { hot: 30 });
+        assert.deepEqual((await rig.ok('/api/battery-history/')).json, expected);
+        await rig.redis.call('DEL', 'tr:devices');
+    });
+});
+
 describe('samples across the seam', () => {
     for (const order of ['asc', 'desc']) {
         it(`${order}: a page and a walk over both, the same ids and the same bytes`, async () => {
