@@ -227,10 +227,12 @@ static void take_sample(struct telemetry *t, int64_t now_ms)
     fill(&m, readings, t->config.driver->read_sensors(t->config.hal, readings, HAL_READINGS_MAX));
     jsonw_init(&w, metrics, sizeof(metrics));
     msg_put_metrics(&w, &m);
-    if (goes_out_now(t, now_ms) && send_sample(t, &m, time_ms) == 0)
+    if (goes_out_now(t, now_ms) && send_sample(t, &m, time_ms) == 0) {
         remember(t, time_ms, w.buf, w.len, now_ms);
-    else
-        keep(t, time_ms, w.buf, w.len, now_ms);
+        return;
+    }
+    keep_unanswered(t, now_ms); /* before it: what waits is in the order of times */
+    keep(t, time_ms, w.buf, w.len, now_ms);
 }
 
 static void tick_sample(struct telemetry *t, int64_t now_ms)

@@ -86,6 +86,15 @@ static void answer(struct rig *r, const struct msg *m, enum msg_code code)
     snprintf(a->id, sizeof(a->id), "%s", m->id ? m->id : "");
 }
 
+/* Some are still refused: the store does not take later ones meanwhile. */
+static bool refuses(const struct rig *r)
+{
+    for (size_t i = 0; i < r->n_answers; i++)
+        if (r->answers[i].code != MSG_OK)
+            return true;
+    return false;
+}
+
 static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len)
 {
     struct rig *r = ctx;
@@ -98,7 +107,7 @@ static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len
         return -1;
     if (msg_decode(MSG_FROM_ROBOT, text, len, &m, &fault) != 0)
         fail_msg("%s: %.*s", fault.text, (int)len, text);
-    bool kept = r->now >= r->away_until;
+    bool kept = r->now >= r->away_until && !refuses(r);
 
     if (m.type == MSG_TELEMETRY && kept) {
         r->live++;
@@ -113,7 +122,7 @@ static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len
     r->batches += m.type == MSG_TELEMETRY_BATCH && kept;
     if (m.n_samples > r->largest)
         r->largest = m.n_samples;
-    if (!r->deaf && (kept || random_below(r, 4) > 0))
+    if (!r->deaf)
         answer(r, &m, kept ? MSG_OK : random_below(r, 2) ? MSG_NOT_STORED : MSG_RATE_LIMITED);
     msg_finish(&m);
     return 0;
