@@ -229,10 +229,10 @@ static void take_sample(struct telemetry *t, int64_t now_ms)
     msg_put_metrics(&w, &m);
     if (goes_out_now(t, now_ms) && send_sample(t, &m, time_ms) == 0) {
         remember(t, time_ms, w.buf, w.len, now_ms);
-    } else {
-        keep_unanswered(t, now_ms); /* they are older */
-        keep(t, time_ms, w.buf, w.len, now_ms);
+        return;
     }
+    keep_unanswered(t, now_ms); /* before it: what waits is in the order of times */
+    keep(t, time_ms, w.buf, w.len, now_ms);
 }
 
 static void tick_sample(struct telemetry *t, int64_t now_ms)

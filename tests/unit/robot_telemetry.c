@@ -87,6 +87,15 @@ static void answer(struct rig *r, const struct msg *m, enum msg_code code)
     snprintf(a->id, sizeof(a->id), "%s", m->id ? m->id : "");
 }
 
+/* Some are still refused: the store does not take later ones meanwhile. */
+static bool refuses(const struct rig *r)
+{
+    for (size_t i = 0; i < r->n_answers; i++)
+        if (r->answers[i].code != MSG_OK)
+            return true;
+    return false;
+}
+
 static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len)
 {
     struct rig *r = ctx;
@@ -99,7 +108,8 @@ static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len
         return -1;
     if (msg_decode(MSG_FROM_ROBOT, text, len, &m, &fault) != 0)
         fail_msg("%s: %.*s", fault.text, (int)len, text);
-    bool kept = r->deaf || r->now >= r->away_until; /* with both, a later one could overtake what is not stored */
+    /* With both, a later one could overtake what is not stored. */
+    bool kept = (r->deaf || r->now >= r->away_until) && !refuses(r);
 
     if (m.type == MSG_TELEMETRY && kept) {
         r->live++;
