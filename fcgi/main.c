@@ -192,6 +192,7 @@ int main(int argc, char **argv)
     setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1);
     setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 1);
     signal(SIGPIPE, SIG_IGN);
+    supervisor_prepare();
 
     if (listener_open(&api.listener, api.conf.api.listen, why, sizeof(why)) < 0) {
         log_error("listen_failed", log_str("reason", why));

@@ -164,11 +164,17 @@ static struct timespec next_due(const struct supervisor *s, int64_t now_ms)
     return (struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
 }
 
+void supervisor_prepare(void)
+{
+    sigset_t set = handled_signals();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int supervisor_run(int workers, const struct supervisor_hooks *hooks)
 {
     struct supervisor s = {.hooks = hooks, .wanted = workers};
     sigset_t set = handled_signals();
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    supervisor_prepare();
     for (;;) {
         int64_t now_ms = clock_mono_ms();
         reap(&s, now_ms);

@@ -20,6 +20,9 @@ struct supervisor_hooks {
     void *arg;
 };
 
+/* From here on the signals above wait for supervisor_run: to be called before the program says that it has started. */
+void supervisor_prepare(void);
+
 /* Runs until it is told to end; returns the program's exit code. */
 int supervisor_run(int workers, const struct supervisor_hooks *hooks);
 

@@ -28,7 +28,12 @@ describe('what the api says about the archive', () => {
 
     it('is how late it is', async () => {
         await told(/^\[\+\]archive ok: lag \d\.\d s$/);
-        const { text } = await stack.request('/metrics');
+        let text;
+        // The relay's come once a second.
+        await until(async () => {
+            ({ text } = await stack.request('/metrics'));
+            return /^telerelay_wsd_robots\{/m.test(text);
+        }, 5000, 'the metrics of the relay');
         assert.match(text, /^telerelay_archive_working 1$/m);
         assert.match(text, /^telerelay_archive_rows_total\{kind="samples"\} \d+$/m);
         assert.equal(text.match(/^# TYPE telerelay_archive_lag_seconds gauge$/mg).length, 1);
