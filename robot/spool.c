@@ -41,6 +41,7 @@ struct spool {
     struct place peeked;  /* where the last peek ended */
     size_t peeked_in_end; /* how many samples it took from that segment */
     int64_t synced_ms;    /* when it was last asked to be safe on disk; 0: never */
+    uint64_t unsafe;      /* the first segment that has grown since; those before it need no sync */
     struct spool_sync *sync;
     struct spool_stats stats;
     char chunk[CHUNK];
@@ -300,7 +301,10 @@ static void make_safe(struct spool *s, int64_t now_ms)
 {
     if (!s->sync || s->count == 0)
         return;
-    spool_sync_ask(s->sync, s->segments[0].number, s->next - 1);
+    uint64_t first = s->segments[0].number;
+
+    spool_sync_ask(s->sync, s->unsafe > first ? s->unsafe : first, s->next - 1);
+    s->unsafe = s->next - 1;
     s->synced_ms = now_ms;
 }
 
@@ -331,9 +335,7 @@ int spool_put(struct spool *s, int64_t time_ms, const char *metrics, size_t len,
     }
     last_segment(s)->samples++;
     s->stats.waiting++;
-    if (s->synced_ms == 0)
-        s->synced_ms = now_ms;
-    else if (now_ms - s->synced_ms >= SPOOL_SYNC_MS)
+    if (s->synced_ms == 0 || now_ms - s->synced_ms >= SPOOL_SYNC_MS)
         make_safe(s, now_ms);
     return 0;
 }
