@@ -497,5 +497,5 @@ int link_send(struct link *l, enum sendq_lane lane, const char *text, size_t len
         log_warn("answers_dropped", log_str("msg", "The relay takes nothing: the oldest answers make room"),
                  log_int("suppressed", suppressed));
     lws_callback_on_writable(l->wsi);
-    return 0;
+    return lane == SENDQ_LATEST ? rc : 0;
 }

@@ -44,7 +44,10 @@ int link_run(struct link *l);
 /* From any thread: closes with 1001 and lets link_run() return, within 1 s unless the loop hangs. */
 void link_stop(struct link *l);
 
-/* Queues a message. 0; or -1 when not connected or full of what does not make room: the message is dropped. */
+/*
+ * Queues a message. 0; 1: in the place of one in the lane of the latest, which is dropped; or -1 when not connected or
+ * full of what does not make room: the message is dropped.
+ */
 int link_send(struct link *l, enum sendq_lane lane, const char *text, size_t len);
 
 #endif

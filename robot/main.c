@@ -317,7 +317,8 @@ static int run(struct robot *r)
     const struct conf_robot *c = &r->conf.robot;
     int rc;
 
-    if (open_latch(r) != 0 || open_samples(r) != 0 || open_outputs(r) != 0 || open_agent_and_link(r) != 0)
+    /* The outputs before the samples: what a crash has left turning rests before a large spool is read. */
+    if (open_latch(r) != 0 || open_outputs(r) != 0 || open_samples(r) != 0 || open_agent_and_link(r) != 0)
         return -1;
     log_info("started", log_str("device_id", c->device_id), log_str("driver", c->driver), log_str("url", c->url),
              log_int("deadman_ms", c->deadman_ms), log_int("watchdog_ms", c->watchdog_ms), log_int("speed", 100),

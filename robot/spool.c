@@ -41,6 +41,7 @@ struct spool {
     struct place peeked;  /* where the last peek ended */
     size_t peeked_in_end; /* how many samples it took from that segment */
     int64_t synced_ms;    /* when it was last asked to be safe on disk; 0: never */
+    uint64_t unsafe;      /* the first segment that has grown since; those before it need no sync */
     struct spool_sync *sync;
     struct spool_stats stats;
     char chunk[CHUNK];
@@ -97,7 +98,10 @@ static size_t read_at(const struct spool *s, const struct segment *g, int fd, si
 /* Told of each line, also of one that is damaged. False: enough. */
 typedef bool line_fn(struct spool *s, void *ctx, const struct segment *g, size_t at, const struct spool_line *line);
 
-/* The lines of one segment from `at` on. Returns whether the end was reached; *end: where it ended. */
+/*
+ * The lines of one segment from `at` on. Returns whether the end was reached; *end: where it ended. What is lost is
+ * passed over; what merely cannot be opened (no more files, not allowed) ends it at once, with errno.
+ */
 static bool read_lines(struct spool *s, const struct segment *g, size_t at, line_fn *fn, void *ctx, size_t *end)
 {
     char name[SPOOL_NAME_MAX];
@@ -108,6 +112,10 @@ static bool read_lines(struct spool *s, const struct segment *g, size_t at, line
     spool_sync_name(name, g->number);
     if (!in_memory(s))
         fd = openat(s->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (!in_memory(s) && fd < 0 && errno != ENOENT && errno != EIO) {
+        *end = at;
+        return false;
+    }
     while (more && (n = read_at(s, g, fd, at, s->chunk, CHUNK)) > 0) {
         size_t used = 0;
 
@@ -293,8 +301,16 @@ static void make_safe(struct spool *s, int64_t now_ms)
 {
     if (!s->sync || s->count == 0)
         return;
-    spool_sync_ask(s->sync, s->segments[0].number, s->next - 1);
+    uint64_t first = s->segments[0].number;
+
+    spool_sync_ask(s->sync, s->unsafe > first ? s->unsafe : first, s->next - 1);
+    s->unsafe = s->next - 1;
     s->synced_ms = now_ms;
+}
+
+static bool no_room(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
 int spool_put(struct spool *s, int64_t time_ms, const char *metrics, size_t len, int64_t now_ms)
@@ -311,17 +327,15 @@ int spool_put(struct spool *s, int64_t time_ms, const char *metrics, size_t len,
     while (s->count > 0 && total(s) + n > s->most)
         push_out(s);
     if (append(s, text, n) != 0) {
-        if (s->count < 2)
+        if (s->count < 2 || !no_room(errno))
             return -1;
-        push_out(s); /* the disk is full: of what is ours the newest is worth most */
+        push_out(s); /* of what is ours the newest is worth most */
         if (append(s, text, n) != 0)
             return -1;
     }
     last_segment(s)->samples++;
     s->stats.waiting++;
-    if (s->synced_ms == 0)
-        s->synced_ms = now_ms;
-    else if (now_ms - s->synced_ms >= SPOOL_SYNC_MS)
+    if (s->synced_ms == 0 || now_ms - s->synced_ms >= SPOOL_SYNC_MS)
         make_safe(s, now_ms);
     return 0;
 }
@@ -434,12 +448,14 @@ static bool ends_with_newline(struct spool *s, const struct segment *g)
     return n == 1 && c == '\n';
 }
 
-static void recover(struct spool *s)
+/* -1 with errno: something cannot be opened; nothing has been removed. */
+static int recover(struct spool *s)
 {
     size_t end;
 
     for (size_t i = 0; i < s->count; i++)
-        read_lines(s, &s->segments[i], 0, recover_line, NULL, &end);
+        if (!read_lines(s, &s->segments[i], 0, recover_line, NULL, &end))
+            return -1;
     while (s->count > 0 && s->segments[0].number < s->done.number)
         remove_first(s);
     for (size_t i = 0; i < s->count; i++) {
@@ -454,6 +470,7 @@ static void recover(struct spool *s)
         remove_first(s);
     while (s->count > 0 && total(s) > s->most)
         push_out(s);
+    return 0;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -472,11 +489,10 @@ struct spool *spool_create(const char *dir, size_t most, char *err, size_t err_c
     if (!dir || dir[0] == '\0')
         return s;
     s->folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->folder < 0 || find_segments(s) != 0) {
+    if (s->folder < 0 || find_segments(s) != 0 || recover(s) != 0) {
         snprintf(err, err_cap, "%s: %s", dir, strerror(errno));
         goto fail;
     }
-    recover(s);
     s->sync = spool_sync_create(s->folder, err, err_cap);
     if (s->sync)
         return s;

@@ -24,11 +24,13 @@
 #define SAMPLE_EXTRA   64 /* bytes of a sample in a batch beside its metrics, at most */
 #define UNANSWERED_MAX 64
 
-/* A sample that the link took, until the relay has it. */
+/* A sample that the link took, until the relay has it; or one that goes out as soon as the batch before it is stored.
+ */
 struct unanswered {
     int64_t time_ms; /* wall clock */
-    int64_t sent_ms;
+    int64_t sent_ms; /* or held */
     size_t len;
+    size_t held; /* bytes of its message, behind the metrics; 0: sent */
     char *metrics;
 };
 
@@ -122,16 +124,30 @@ static void forget_oldest(struct telemetry *t)
     t->count--;
 }
 
-static void remember(struct telemetry *t, int64_t time_ms, const char *metrics, size_t len, int64_t now_ms)
+/* Answers come in the order of what was sent. */
+static void forget_answered(struct telemetry *t)
 {
-    char *copy = t->config.spool ? malloc(len + 1) : NULL;
+    if (t->count > 0 && oldest(t)->held == 0)
+        forget_oldest(t);
+}
+
+/* message: to be sent later; NULL: it has been. -1: out of memory. */
+static int remember(struct telemetry *t, int64_t time_ms, const struct jsonw *metrics, const struct jsonw *message,
+                    int64_t now_ms)
+{
+    size_t held = message ? message->len : 0;
+    char *copy = t->config.spool ? malloc(metrics->len + held + 1) : NULL;
 
     if (!copy)
-        return;
-    memcpy(copy, metrics, len);
+        return -1;
+    memcpy(copy, metrics->buf, metrics->len);
+    if (held > 0)
+        memcpy(copy + metrics->len, message->buf, held);
     if (t->count == UNANSWERED_MAX)
         forget_oldest(t); /* only of a relay that never answered anything: it has them, or nobody does */
-    t->unanswered[(t->first + t->count++) % UNANSWERED_MAX] = (struct unanswered){time_ms, now_ms, len, copy};
+    t->unanswered[(t->first + t->count++) % UNANSWERED_MAX] =
+        (struct unanswered){time_ms, now_ms, metrics->len, held, copy};
+    return 0;
 }
 
 /* What may or may not be stored is sent once more: the relay knows what it has. */
@@ -200,37 +216,53 @@ static bool goes_out_now(const struct telemetry *t, int64_t now_ms)
     return t->mute || t->unknown || (nothing_waits(t) && now_ms >= t->retry_ms);
 }
 
-static int send_sample(struct telemetry *t, const struct msg *m, int64_t time_ms)
+/* Whether nothing waits but what the relay is about to store. */
+static bool almost_caught_up(const struct telemetry *t)
 {
-    char buf[SAMPLE_BYTES], line[160] = "Telemetry sent: ";
-    struct jsonw w;
+    return t->under_way > 0 && t->count < UNANSWERED_MAX && spool_stats(t->config.spool).waiting == t->under_way;
+}
 
-    jsonw_init(&w, buf, sizeof(buf));
-    msg_put_telemetry(&w, m, time_ms);
-    if (w.overflow || t->config.send(t->config.ctx, SENDQ_LATEST, w.buf, w.len) != 0)
+/* As the link's send. */
+static int send_sample(struct telemetry *t, const struct msg *m, const struct jsonw *w, int64_t time_ms)
+{
+    char line[160] = "Telemetry sent: ";
+    int rc = w->overflow ? -1 : t->config.send(t->config.ctx, SENDQ_LATEST, w->buf, w->len);
+
+    if (rc < 0)
         return -1;
     t->stats.sent++;
     for (size_t i = 0; i < m->n_metrics; i++)
         describe(line, sizeof(line), &m->metrics[i]);
     log_info("telemetry_sent", log_str("msg", line), log_int("at_ms", time_ms));
-    return 0;
+    return rc;
 }
 
 static void take_sample(struct telemetry *t, int64_t now_ms)
 {
     struct hal_reading readings[HAL_READINGS_MAX];
     struct msg m = {.type = MSG_TELEMETRY, .device_id = t->config.device_id, .device_name = t->config.device_name};
-    char metrics[SAMPLE_BYTES];
-    struct jsonw w;
+    char metrics[SAMPLE_BYTES], text[SAMPLE_BYTES];
+    struct jsonw w, message;
     int64_t time_ms = clock_wall_ms();
 
     fill(&m, readings, t->config.driver->read_sensors(t->config.hal, readings, HAL_READINGS_MAX));
     jsonw_init(&w, metrics, sizeof(metrics));
     msg_put_metrics(&w, &m);
-    if (goes_out_now(t, now_ms) && send_sample(t, &m, time_ms) == 0) {
-        remember(t, time_ms, w.buf, w.len, now_ms);
-        return;
+    jsonw_init(&message, text, sizeof(text));
+    msg_put_telemetry(&message, &m, time_ms);
+    int rc = -1;
+
+    if (goes_out_now(t, now_ms)) {
+        rc = send_sample(t, &m, &message, time_ms);
+        if (rc >= 0)
+            remember(t, time_ms, &w, NULL, now_ms);
+        if (rc > 0)
+            keep_unanswered(t, now_ms); /* the link dropped the one before */
+    } else if (almost_caught_up(t) && !message.overflow) {
+        rc = remember(t, time_ms, &w, &message, now_ms);
     }
+    if (rc >= 0)
+        return;
     keep_unanswered(t, now_ms); /* before it: what waits is in the order of times */
     keep(t, time_ms, w.buf, w.len, now_ms);
 }
@@ -290,6 +322,13 @@ static void send_batch(struct telemetry *t, int64_t now_ms)
     log_debug("backfill_sent", log_int("samples", (int64_t)b.n));
 }
 
+/* It is not stored, as far as is known. */
+static void give_up_batch(struct telemetry *t, int64_t now_ms)
+{
+    t->under_way = 0;
+    keep_unanswered(t, now_ms); /* those that were to follow it */
+}
+
 static void smaller(struct telemetry *t)
 {
     t->most = t->most > 1 ? t->most / 2 : 1;
@@ -306,11 +345,11 @@ static void tick_batch(struct telemetry *t, int64_t now_ms)
 {
     if (t->under_way > 0 && !t->answers && now_ms - t->batch_ms >= MUTE_MS) {
         t->mute = t->due_now = true;
-        t->under_way = 0;
+        give_up_batch(t, now_ms);
         log_warn("relay_mute", log_str("msg", "The relay acknowledges nothing: what waits is kept for another one"));
     }
     if (t->under_way > 0 && now_ms - t->batch_ms >= BATCH_MS) {
-        t->under_way = 0;
+        give_up_batch(t, now_ms);
         smaller(t);
     }
     if (t->under_way > 0 || t->mute || t->unknown || now_ms < t->retry_ms || nothing_waits(t) ||
@@ -368,12 +407,32 @@ static bool is_of_batch(const struct telemetry *t, const struct msg *m)
     return t->under_way > 0 && m->id && strcmp(m->id, id) == 0;
 }
 
-static void batch_done(struct telemetry *t)
+/* Those that were held back: now it is their turn. */
+static void send_held(struct telemetry *t, int64_t now_ms)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct unanswered *u = &t->unanswered[(t->first + i) % UNANSWERED_MAX];
+
+        if (u->held == 0)
+            continue;
+        if (t->config.send(t->config.ctx, SENDQ_ORDERED, u->metrics + u->len, u->held) < 0) {
+            keep_unanswered(t, now_ms);
+            return;
+        }
+        t->stats.sent++;
+        u->held = 0;
+        u->sent_ms = now_ms;
+        log_info("telemetry_sent", log_str("msg", "Telemetry sent"), log_int("at_ms", u->time_ms));
+    }
+}
+
+static void batch_done(struct telemetry *t, int64_t now_ms)
 {
     spool_drop(t->config.spool);
     t->under_way = 0;
     if (!nothing_waits(t))
         return;
+    send_held(t, now_ms);
     if (t->told)
         log_info("telemetry_caught_up", log_str("msg", "Telemetry sent: all samples that had waited"),
                  log_int("samples", (int64_t)t->stats.late));
@@ -386,8 +445,7 @@ void telemetry_acked(struct telemetry *t, const struct msg *ack, int64_t now_ms)
         t->answers = true;
         t->mute = false;
         t->stats.acked++;
-        if (t->count > 0)
-            forget_oldest(t);
+        forget_answered(t);
     } else if (is_about(ack, MSG_TELEMETRY_BATCH) && is_of_batch(t, ack)) {
         int64_t took = now_ms - t->batch_ms;
 
@@ -399,7 +457,7 @@ void telemetry_acked(struct telemetry *t, const struct msg *ack, int64_t now_ms)
             t->most = 2 * t->most < MSG_SAMPLES_MAX ? 2 * t->most : MSG_SAMPLES_MAX;
         else if (took > SLOW_MS)
             smaller(t);
-        batch_done(t);
+        batch_done(t, now_ms);
     }
 }
 
@@ -409,27 +467,27 @@ static bool code_is(const struct msg *m, enum msg_code code)
 }
 
 /* It will never take it as it is: find the sample that is to blame, and do without it. */
-static void batch_invalid(struct telemetry *t)
+static void batch_invalid(struct telemetry *t, int64_t now_ms)
 {
     if (t->under_way > 1) {
         t->most = 1;
-        t->under_way = 0;
+        give_up_batch(t, now_ms);
         return;
     }
     t->stats.dropped++;
-    batch_done(t);
+    batch_done(t, now_ms);
 }
 
 static void batch_failed(struct telemetry *t, const struct msg *m, int64_t now_ms)
 {
     if (code_is(m, MSG_UNKNOWN_TYPE)) {
-        t->under_way = 0;
+        give_up_batch(t, now_ms);
         t->unknown = true;
         log_warn("relay_old", log_str("msg", "The relay takes no batches: what waits is kept for another one"));
     } else if (code_is(m, MSG_INVALID_MESSAGE) || code_is(m, MSG_OUT_OF_RANGE)) {
-        batch_invalid(t);
+        batch_invalid(t, now_ms);
     } else {
-        t->under_way = 0;
+        give_up_batch(t, now_ms);
         wait_for_relay(t, now_ms);
     }
 }
@@ -442,8 +500,7 @@ bool telemetry_failed(struct telemetry *t, const struct msg *m, int64_t now_ms)
     if (batch && is_of_batch(t, m)) {
         batch_failed(t, m, now_ms);
     } else if (sample && (code_is(m, MSG_INVALID_MESSAGE) || code_is(m, MSG_OUT_OF_RANGE))) {
-        if (t->count > 0)
-            forget_oldest(t);
+        forget_answered(t);
     } else if (sample && t->count > 0) {
         keep_unanswered(t, now_ms);
         wait_for_relay(t, now_ms);

@@ -7,7 +7,9 @@
  *     sample's own time only in the order of times.
  *   - The spool is sent in batches, one under way at a time, oldest first. A batch is dropped from it when the relay
  *     has stored it, and the next goes out once that is safe on disk: so after a loss of power no more comes again
- *     than the relay can recognise. Batches are as large as the link takes quickly, 100 samples at most.
+ *     than the relay can recognise. Batches are as large as the link takes quickly, 100 samples at most. What is taken
+ *     while the last one is under way follows it as it would have been sent otherwise: else there would always be
+ *     something that waits where answers take longer than an interval.
  *   - A relay that refuses batches as unknown, or that has never acknowledged anything, gets samples as they are taken;
  *     the spool waits for another one.
  *
@@ -34,7 +36,7 @@ struct telemetry_config {
     void *hal;
     struct spool *spool; /* the caller's; NULL: what cannot be sent is dropped */
     int64_t interval_ms;
-    int (*send)(void *ctx, enum sendq_lane lane, const char *text, size_t len); /* 0, or -1: dropped */
+    int (*send)(void *ctx, enum sendq_lane lane, const char *text, size_t len); /* as link_send */
     void *ctx;
 };
 

@@ -20,7 +20,6 @@
 struct pending {
     struct bus_sample sample;
     char device_id[MSG_DEVICE_ID_MAX + 1];
-    char id[MSG_COMMAND_ID_MAX + 1];
     int64_t time_ms; /* as written at `time_at` */
     size_t time_at;
     size_t len;
@@ -37,7 +36,7 @@ static void on_stored(void *ctx, void *owner, struct bus_sample *sample, int64_t
         h->metrics->samples_refused_total++;
         snprintf(text, sizeof(text), "telemetry could not be stored: %s", why);
         if (s != NULL)
-            hub_send_error(h, s, MSG_NOT_STORED, text, "telemetry", p->id);
+            hub_send_error(h, s, MSG_NOT_STORED, text, "telemetry", NULL);
         free(p);
         return;
     }
@@ -53,7 +52,7 @@ static void on_stored(void *ctx, void *owner, struct bus_sample *sample, int64_t
     if (time_ms != 0)
         bus_publish(h->bus, BUS_TELEMETRY, p->device_id, p->text, p->len);
     if (s != NULL) {
-        struct msg_ack ack = {"telemetry", p->id[0] ? p->id : NULL, SAVED, -1, false, clock_wall_us()};
+        struct msg_ack ack = {"telemetry", NULL, SAVED, -1, false, clock_wall_us()};
         hub_send_ack(h, s, &ack);
     }
     free(p);
@@ -75,7 +74,6 @@ static struct pending *prepare_sample(const struct robot *r, const struct msg *m
     if (p == NULL)
         return NULL;
     memcpy(p->device_id, r->id, sizeof(p->device_id));
-    snprintf(p->id, sizeof(p->id), "%s", m->id ? m->id : "");
     p->time_ms = shown_ms;
     p->time_at = time_at;
     p->len = uw.len;
@@ -103,7 +101,7 @@ void hub_store_sample(struct hub *h, struct session *s, const struct msg *m)
     h->metrics->samples_refused_total++;
     hub_send_error(h, s, MSG_NOT_STORED,
                    p ? "telemetry could not be stored: this relay has lost Redis" : "out of memory", m->type_name,
-                   m->id);
+                   NULL);
     free(p);
 }
 

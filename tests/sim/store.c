@@ -2,6 +2,7 @@
 
 #include "tests/sim/stream.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -503,28 +504,18 @@ static redisReply *entry_reply(const struct stream_entry *e)
     return r;
 }
 
-/* XRANGE key MS MS */
-static redisReply *do_xrange(const struct call *c)
+/* XREVRANGE key MS MS COUNT N, or + and - */
+static redisReply *do_xrevrange(const struct call *c)
 {
     const struct stream *st = key(c) ? key(c)->stream : NULL;
-    long long low = atoll(arg(c, 2)), high = atoll(arg(c, 3));
+    long long high = *arg(c, 2) == '+' ? LLONG_MAX : atoll(arg(c, 2)), low = *arg(c, 3) == '-' ? 0 : atoll(arg(c, 3));
+    size_t most = (size_t)atoll(arg(c, 5)), n = 0;
     redisReply *r = store_array(st ? st->count : 0);
-    size_t n = 0;
-    for (size_t i = 0; st != NULL && i < st->count; i++) {
+    for (size_t i = st ? st->count : 0; i-- > 0 && n < most;) {
         if (stream_at(st, i)->ms >= low && stream_at(st, i)->ms <= high)
             r->element[n++] = entry_reply(stream_at(st, i));
     }
     r->elements = n;
-    return r;
-}
-
-/* XREVRANGE key + - COUNT 1 */
-static redisReply *do_xrevrange(const struct call *c)
-{
-    const struct stream *st = key(c) ? key(c)->stream : NULL;
-    redisReply *r = store_array(st && st->count > 0);
-    if (r->elements > 0)
-        r->element[0] = entry_reply(stream_at(st, st->count - 1));
     return r;
 }
 
@@ -548,37 +539,21 @@ redisReply *store_call(struct store *s, const struct store_arg *argv, size_t arg
     static const struct {
         const char *name;
         redisReply *(*run)(const struct call *);
-    } commands[] = {{"HGET", do_hget},
-                    {"HMGET", do_hmget},
-                    {"HSET", do_hset},
-                    {"TIME", do_time},
-                    {"XADD", do_xadd},
-                    {"GET", do_get},
-                    {"SET", do_set},
-                    {"INCR", do_incr},
-                    {"DEL", do_del},
-                    {"HDEL", do_remove},
-                    {"HKEYS", do_names},
-                    {"HGETALL", do_hgetall},
-                    {"HEXISTS", do_has},
-                    {"HLEN", do_count},
-                    {"HINCRBY", do_hincrby},
-                    {"SADD", do_sadd},
-                    {"SREM", do_remove},
-                    {"SMEMBERS", do_names},
-                    {"SCARD", do_count},
-                    {"SISMEMBER", do_has},
-                    {"ZADD", do_zadd},
-                    {"ZSCORE", do_zscore},
-                    {"ZCARD", do_count},
-                    {"ZREM", do_remove},
-                    {"ZRANGE", do_zrange},
-                    {"ZRANGEBYSCORE", do_zrange},
-                    {"EXISTS", do_exists},
-                    {"EXPIRE", do_pexpire},
-                    {"PEXPIRE", do_pexpire},
-                    {"XRANGE", do_xrange},
-                    {"XREVRANGE", do_xrevrange}};
+    } commands[] = {{"HGET", do_hget},       {"HMGET", do_hmget},
+                    {"HSET", do_hset},       {"TIME", do_time},
+                    {"XADD", do_xadd},       {"GET", do_get},
+                    {"SET", do_set},         {"INCR", do_incr},
+                    {"DEL", do_del},         {"HDEL", do_remove},
+                    {"HKEYS", do_names},     {"HGETALL", do_hgetall},
+                    {"HEXISTS", do_has},     {"HLEN", do_count},
+                    {"HINCRBY", do_hincrby}, {"SADD", do_sadd},
+                    {"SREM", do_remove},     {"SMEMBERS", do_names},
+                    {"SCARD", do_count},     {"SISMEMBER", do_has},
+                    {"ZADD", do_zadd},       {"ZSCORE", do_zscore},
+                    {"ZCARD", do_count},     {"ZREM", do_remove},
+                    {"ZRANGE", do_zrange},   {"ZRANGEBYSCORE", do_zrange},
+                    {"EXISTS", do_exists},   {"EXPIRE", do_pexpire},
+                    {"PEXPIRE", do_pexpire}, {"XREVRANGE", do_xrevrange}};
     struct call c = {s, argv, argc, wall_us};
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcasecmp(argv[0].at, commands[i].name) == 0)

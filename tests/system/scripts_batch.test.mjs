@@ -71,6 +71,29 @@ describe('a batch', () => {
         assert.ok(ttl > 3500e3 && ttl <= 3600e3, `${ttl}`);
     });
 
+    it('that got the time of arrival is known also when its own has become right', async () => {
+        const now = await scripts.now();
+        const batch = [[now - 1000, '"a":1'], [now + 2500, '"a":2'], [now + 2600, '"a":2']];
+        const first = await store(batch);
+        assert.equal(first[0], now - 1000);
+        await isNow(first[1]);
+        assert.deepEqual(await store(batch, { latest: now + 5000 }), [0, 0, 0]);
+        assert.deepEqual(await store(batch, { latest: now + 5000, note: 0 }), [0, 0, 0]);
+        assert.equal(await redis.call('XLEN', KEY), 3);
+    });
+
+    it('does not hold up Redis, however many samples have its time', async () => {
+        const same = (n, text) => Array.from({ length: n }, (_, i) => [T, `"${text}":${i}`]);
+        for (let i = 0; i < 40; i++) await store(same(100, `n${i}`));
+        await redis.call('CONFIG', 'RESETSTAT');
+        assert.deepEqual(await store(same(100, 'n39')), same(100).map(() => 0)); // what came last is known
+        await store(same(100, 'x'));
+        assert.deepEqual(await store([...same(50, 'x'), ...same(50, 'y'), ...same(2, 'y')]),
+            [...same(50).map(() => 0), ...same(50).map(() => T), 0, 0]);
+        const [, most] = (await redis.call('INFO', 'commandstats')).match(/cmdstat_evalsha:.*usec_per_call=(\d+)/);
+        assert.ok(Number(most) < 20e3, `${most} µs`);
+    });
+
     it('from a robot whose clock is wrong leaves no more than a bounded trace', async () => {
         await add(`${T + 10000000}-0`, '"a":0');
         for (let i = 0; i < 25; i++) {

@@ -424,6 +424,31 @@ static void a_full_disk(void **state)
     assert_int_equal(spool_stats(r->spool).damaged, 0); /* nothing half-written is left in between */
 }
 
+/* What hinders it is not that there is no room: the old samples stay. */
+static void no_more_files(void **state)
+{
+    struct rig *r = *state;
+    struct rlimit was, tight;
+    int64_t n = 0;
+
+    open_spool(r, 64 * 1024); /* segments of 4096 bytes */
+    for (; n < 150; n++)
+        put(r, n);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    tight = was;
+    tight.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    while (put(r, n) == 0 && n < 400)
+        n++;
+    assert_int_equal(errno, EMFILE);
+    assert_int_equal(put(r, n), -1);
+    assert_int_equal(look(r, SEEN), 0);
+    spool_drop(r->spool); /* that they could not be read now does not mean that they are lost */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_waiting(r, 0, n - 1);
+    assert_int_equal(spool_stats(r->spool).pushed, 0);
+}
+
 static void what_it_does_not_take(void **state)
 {
     struct rig *r = *state;
@@ -502,6 +527,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_anywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(zeros_and_nonsense, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_it_does_not_take, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(random_work, set_up, tear_down),

@@ -15,12 +15,11 @@
 
 #include <cmocka.h>
 
-#define SEED      20260201u
-#define TAKEN     20000
-#define WAITING   8
-#define TICK_MS   50
-#define INTERVAL  100
-#define ANSWER_MS 50 /* less than INTERVAL: a sample never overtakes one that is about to be refused */
+#define SEED     20260201u
+#define TAKEN    20000
+#define WAITING  16
+#define TICK_MS  50
+#define INTERVAL 100
 
 struct answer {
     char id[64];
@@ -32,13 +31,18 @@ struct answer {
 struct rig {
     uint32_t seed;
     int64_t now;
-    int64_t taken;      /* samples; each says which it is */
-    int64_t newest;     /* in the relay's history */
-    bool there[TAKEN];  /* likewise */
-    size_t disorder;    /* what must not be */
-    bool known;         /* the relay has acknowledged something since the program began */
-    bool open, deaf;    /* connected; the relay's answers are lost */
+    int64_t taken;     /* samples; each says which it is */
+    int64_t newest;    /* in the relay's history */
+    bool there[TAKEN]; /* likewise */
+    size_t disorder;   /* what must not be */
+    bool known;        /* the relay has acknowledged something since the program began */
+    bool open, deaf;   /* connected; the relay's answers are lost */
+    bool unheard;      /* a refusal is among them */
+    bool choked;       /* the link takes nothing: the latest waits in `latest` */
+    char latest[4096];
     int64_t away_until; /* its store */
+    uint32_t delay_ms;  /* of answers, at most; least_ms at least */
+    uint32_t least_ms;
     struct answer answers[WAITING];
     size_t n_answers;
     size_t batches, live, largest;
@@ -83,33 +87,29 @@ static void answer(struct rig *r, const struct msg *m, enum msg_code code)
     assert_true(r->n_answers < WAITING);
     struct answer *a = &r->answers[r->n_answers++];
 
-    *a = (struct answer){.about = m->type, .code = code, .due_ms = r->now + random_below(r, ANSWER_MS)};
+    *a = (struct answer){.about = m->type, .code = code, .due_ms = r->now + r->least_ms + random_below(r, r->delay_ms)};
     snprintf(a->id, sizeof(a->id), "%s", m->id ? m->id : "");
 }
 
-/* Some are still refused: the store does not take later ones meanwhile. */
+/* Some are refused, and the robot does not know yet: the store does not take later ones meanwhile. */
 static bool refuses(const struct rig *r)
 {
+    if (r->deaf && r->unheard)
+        return true;
     for (size_t i = 0; i < r->n_answers; i++)
         if (r->answers[i].code != MSG_OK)
             return true;
     return false;
 }
 
-static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len)
+static void arrive(struct rig *r, const char *text, size_t len)
 {
-    struct rig *r = ctx;
     struct msg m;
     struct msg_fault fault;
 
-    assert_int_equal(lane, SENDQ_LATEST);
-    assert_true(r->open);
-    if (random_below(r, 50) == 0)
-        return -1;
     if (msg_decode(MSG_FROM_ROBOT, text, len, &m, &fault) != 0)
         fail_msg("%s: %.*s", fault.text, (int)len, text);
-    /* With both, a later one could overtake what is not stored. */
-    bool kept = (r->deaf || r->now >= r->away_until) && !refuses(r);
+    bool kept = r->now >= r->away_until && !refuses(r);
 
     if (m.type == MSG_TELEMETRY && kept) {
         r->live++;
@@ -124,10 +124,26 @@ static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len
     r->batches += m.type == MSG_TELEMETRY_BATCH && kept;
     if (m.n_samples > r->largest)
         r->largest = m.n_samples;
-    if (!r->deaf) /* a relay answers everything, in order, as long as its link lives */
+    r->unheard = r->deaf && !kept;
+    if (!r->deaf)
         answer(r, &m, kept ? MSG_OK : random_below(r, 2) ? MSG_NOT_STORED : MSG_RATE_LIMITED);
     msg_finish(&m);
-    return 0;
+}
+
+static int on_send(void *ctx, enum sendq_lane lane, const char *text, size_t len)
+{
+    struct rig *r = ctx;
+    bool replaced = r->latest[0] != '\0';
+
+    assert_true(r->open && lane != SENDQ_ANSWER);
+    if (random_below(r, 50) == 0)
+        return -1;
+    if (!r->choked || lane != SENDQ_LATEST) {
+        arrive(r, text, len);
+        return 0;
+    }
+    snprintf(r->latest, sizeof(r->latest), "%.*s", (int)len, text);
+    return replaced;
 }
 
 static void tell(struct rig *r, const struct answer *a)
@@ -194,6 +210,7 @@ static int set_up(void **state)
     log_init("test", "robot", LOG_ERROR);
     r->seed = SEED;
     r->now = 1000000;
+    r->delay_ms = 120;
     r->spool = spool_create(NULL, 8 * 1024 * 1024, err, sizeof(err));
     assert_non_null(r->spool);
     r->telemetry = begin(r);
@@ -272,6 +289,43 @@ static void behind_each_other_after_an_outage(void **state)
     assert_true(r->live >= live + 18);
 }
 
+/* Answers that take longer than there is between two samples: there is always a new one when they come. */
+static void live_again_on_a_slow_link(void **state)
+{
+    struct rig *r = *state;
+
+    r->least_ms = 300;
+    r->delay_ms = 100;
+    run(r, 30000);
+    link_up(r);
+    run(r, 10000);
+    size_t live = r->live;
+
+    run(r, 2000);
+    assert_true(r->live >= live + 18);
+    settle(r);
+    assert_all_there(r);
+}
+
+static void not_lost_in_the_queue(void **state)
+{
+    struct rig *r = *state;
+
+    link_up(r);
+    run(r, 1000);
+    for (int i = 0; i < 20; i++) {
+        r->choked = true;
+        run(r, 250);
+        r->choked = false;
+        arrive(r, r->latest, strlen(r->latest));
+        r->latest[0] = '\0';
+        run(r, 1000);
+    }
+    settle(r);
+    for (int64_t n = 1; n <= r->taken; n++)
+        assert_true(r->there[n]);
+}
+
 static void whatever_happens(void **state)
 {
     struct rig *r = *state;
@@ -316,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(live_while_all_is_well, set_up, tear_down),
         cmocka_unit_test_setup_teardown(behind_each_other_after_an_outage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(live_again_on_a_slow_link, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(not_lost_in_the_queue, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whatever_happens, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

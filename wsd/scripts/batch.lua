@@ -6,16 +6,30 @@
 local id, maxlen, latest = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local key, back = 'tr:tel:' .. id, 'tr:back:' .. id
 local BACK_MOST, BACK_MS = 1000, 3600000
+local SAME_MOST = 100 -- samples of one ms that are looked at, the newest: nobody may fill one and have it read again and again
 local stored, marks, new = {}, {}, {}
+local noted = call('HLEN', back)
+local there_at, there
 local newest = call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
 local last = newest and tonumber(string.match(newest[1], '^%d+')) or 0
 
 local function is_there(time, metrics)
-  for _, entry in ipairs(call('XRANGE', key, time, time)) do
-    if entry[2][2] == metrics then
-      return true
+  if there_at ~= time then
+    there_at, there = time, {}
+    for _, entry in ipairs(call('XREVRANGE', key, time, time, 'COUNT', SAME_MOST)) do
+      there[entry[2][2]] = true
     end
   end
+  return there[metrics]
+end
+
+local function mark_of(time, metrics)
+  return time .. ' ' .. redis.sha1hex(metrics)
+end
+
+-- It got the time of arrival before, even if its own could be right by now.
+local function is_noted(time, metrics)
+  return noted > 0 and call('HEXISTS', back, mark_of(time, metrics)) == 1
 end
 
 -- at: an id, or '*'; where the stream has had later ones that are gone, the time is that of arrival as well.
@@ -34,8 +48,8 @@ local function add_now(time, metrics)
   if ARGV[9] ~= '1' then
     return add('*', metrics, call)
   end
-  local mark = time .. ' ' .. redis.sha1hex(metrics)
-  if marks[mark] or call('HEXISTS', back, mark) == 1 then
+  local mark = mark_of(time, metrics)
+  if marks[mark] then
     return 0
   end
   local at = add('*', metrics, call)
@@ -48,7 +62,7 @@ end
 local others = {}
 for time, metrics in string.gmatch(ARGV[8], '(%d+) ([^\n]*)\n') do
   local ms, i = tonumber(time), #stored + 1
-  if ms <= last and is_there(time, metrics) then
+  if ms <= last and is_there(time, metrics) or is_noted(time, metrics) then
     stored[i] = 0
   else
     stored[i] = ms > 0 and ms >= last and ms <= latest and add(time .. '-*', metrics, redis.pcall) or -1
@@ -56,6 +70,8 @@ for time, metrics in string.gmatch(ARGV[8], '(%d+) ([^\n]*)\n') do
   end
   if stored[i] < 0 then
     others[#others + 1] = { i, time, metrics }
+  elseif there_at == time then
+    there[metrics] = true
   end
 end
 for _, one in ipairs(others) do
@@ -63,7 +79,7 @@ for _, one in ipairs(others) do
 end
 
 if #new > 0 then
-  if call('HLEN', back) + #new / 2 > BACK_MOST then
+  if noted + #new / 2 > BACK_MOST then
     call('DEL', back)
   end
   call('HSET', back, unpack(new))

@@ -4,7 +4,7 @@
 -- Keys are made here, so all of this needs one Redis, no cluster. Names (device ids, relays, people) have no
 -- character that JSON or a space-separated text would have to escape; other text comes as JSON.
 -- No other Redis commands than TIME HGET HMGET HSET HDEL HKEYS HGETALL HEXISTS HLEN GET SET INCR SADD SREM SMEMBERS
--- SCARD ZADD ZSCORE ZCARD ZREM ZRANGE ZRANGEBYSCORE PUBLISH XADD XRANGE XREVRANGE DEL PEXPIRE, and of redis. only call,
+-- SCARD ZADD ZSCORE ZCARD ZREM ZRANGE ZRANGEBYSCORE PUBLISH XADD XREVRANGE DEL PEXPIRE, and of redis. only call,
 -- pcall and sha1hex: the simulation knows no others.
 local instance, relay, events_maxlen, commands_maxlen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local call = redis.call
