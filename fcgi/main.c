@@ -188,8 +188,9 @@ int main(int argc, char **argv)
         return conf_exit_code(result);
     log_init(PROGRAM, NULL, api.conf.api.log_level);
 
-    /* libfcgi waits 2 s by default for a peer that says nothing, before a request and after it. */
-    setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1);
+    /* libfcgi waits 2 s by default for a peer that says nothing, before a request and after it. On a busy machine nginx
+     * may be held up between connecting and asking: what it asks of a connection that was closed is a 502. */
+    setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "500", 1);
     setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 1);
     signal(SIGPIPE, SIG_IGN);
     supervisor_prepare();

@@ -42,7 +42,17 @@ static void stream_key(char out[RKEY_MAX], const char *prefix, unsigned robot)
     rkey_join(out, prefix, name);
 }
 
-/* The integer that a command on each stream answers, summed up; -1 on failure. */
+/* A number of XINFO STREAM, a list of names and values; 0 without it. */
+static int64_t fact(const redisReply *info, const char *name)
+{
+    for (size_t i = 0; info->type == REDIS_REPLY_ARRAY && i + 1 < info->elements; i += 2) {
+        if (strcmp(info->element[i]->str, name) == 0 && info->element[i + 1]->type == REDIS_REPLY_INTEGER)
+            return info->element[i + 1]->integer;
+    }
+    return 0;
+}
+
+/* What a command answers about each stream, summed up: its number, or how many entries were ever added. */
 static int64_t sum_over_streams(const char *address, const char *command, const char *prefix, unsigned robots)
 {
     redisContext *r = open_redis(address);
@@ -50,10 +60,14 @@ static int64_t sum_over_streams(const char *address, const char *command, const 
         return -1;
     int64_t sum = 0;
     for (unsigned i = 0; i < robots && sum >= 0; i++) {
-        char key[RKEY_MAX];
+        char key[RKEY_MAX], text[RKEY_MAX + 32];
         stream_key(key, prefix, i);
-        redisReply *reply = redisCommand(r, "%s %s", command, key);
-        sum = reply && reply->type == REDIS_REPLY_INTEGER ? sum + reply->integer : -1;
+        snprintf(text, sizeof text, "%s %s", command, key);
+        redisReply *reply = redisCommand(r, text); /* no % in names */
+        if (!reply)
+            sum = -1;
+        else
+            sum += reply->type == REDIS_REPLY_INTEGER ? reply->integer : fact(reply, "entries-added");
         if (reply)
             freeReplyObject(reply);
     }
@@ -63,7 +77,7 @@ static int64_t sum_over_streams(const char *address, const char *command, const 
 
 int64_t store_count(const char *address, const char *prefix, unsigned robots)
 {
-    return sum_over_streams(address, "XLEN", prefix, robots);
+    return sum_over_streams(address, "XINFO STREAM", prefix, robots);
 }
 
 int store_forget(const char *address, const char *prefix, unsigned robots)

@@ -8,7 +8,7 @@
 /* Each connects to `address` (unix:/path or HOST:PORT) and says on stderr what went wrong. Streams are
  * prefix + "bench_00" and so on, one per robot. */
 
-/* Number of entries in all streams; -1 on failure. */
+/* Number of entries that all streams were ever given, also those that an archiver has trimmed since; -1 on failure. */
 int64_t store_count(const char *address, const char *prefix, unsigned robots);
 
 /* Deletes the streams. 0, or -1. */
