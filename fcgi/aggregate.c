@@ -56,7 +56,7 @@ static int asked(struct reading *r, int rc)
 
 static bool has_rollups(const struct reading *r)
 {
-    return r->ctx->archive && tiers_serve(r->h->steps.ms);
+    return r->ctx->archive && handler_may_ask(r->ctx) && tiers_serve(r->h->steps.ms);
 }
 
 static int on_metric(void *p, const char *name)

@@ -2,14 +2,13 @@
 
 #include "fcgi/etag.h"
 #include "fcgi/fetch.h"
-#include "fcgi/store_nodes.h"
 
 #include "common/clock.h"
-#include "common/rkey.h"
 
 #include <string.h>
 
 #define FORM   1                       /* of the answers: another one has other tags */
+#define GAPS   100                     /* a device's newest: one more makes another tag */
 #define DAY_MS ((int64_t)24 * 3600000) /* and so long is an answer kept */
 
 /* Where its samples are deleted soon, an answer does not stay what it is. */
@@ -20,6 +19,28 @@ static bool stays(const struct context *ctx, const struct history *h, int64_t no
     if (!ctx->archive || ctx->keep_samples_d == 0)
         return true;
     return h->has_from && h->from_ms > now_ms - (ctx->keep_samples_d - 1) * DAY_MS;
+}
+
+static int on_gap(void *tag, const struct archive_gap *gap)
+{
+    etag_number(tag, gap->after.ms);
+    etag_number(tag, gap->after.seq);
+    etag_number(tag, gap->before.ms);
+    etag_number(tag, gap->before.seq);
+    return 0;
+}
+
+/* What was before a stream's first entry in Redis is in the archive, but for what was lost. False when that is not
+ * known yet, as always when the archive is away. */
+static bool add_archived(struct context *ctx, const char *name, struct streamid first, struct etag *tag)
+{
+    struct streamid position;
+    bool known;
+    int rc = archive_position(ctx->archive, ARCHIVE_SAMPLES, name, &position, &known);
+    if (rc == 0)
+        rc = archive_gaps(ctx->archive, name, GAPS, on_gap, tag);
+    ctx->archive_asked = rc < 0 ? HANDLER_ARCHIVE_FAILED : HANDLER_ARCHIVE_ANSWERED;
+    return rc == 0 && known && streamid_compare(position, first) >= 0;
 }
 
 /*
@@ -38,24 +59,15 @@ static bool add_streams(struct context *ctx, const struct history *h, struct eta
         struct streamid first = bounds[i].first;
         if (!bounds[i].stored || h->to_ms < 0 || bounds[i].last.ms <= (uint64_t)h->to_ms)
             return false;
-        if (!ctx->archive && streamid_compare(first, history_range(h, names[i]).lo) > 0) {
+        bool trimmed = streamid_compare(first, history_range(h, names[i]).lo) > 0;
+        if (trimmed && ctx->archive && !add_archived(ctx, names[i], first, tag))
+            return false;
+        if (trimmed && !ctx->archive) {
             etag_number(tag, first.ms);
             etag_number(tag, first.seq);
         }
         etag_text(tag, names[i], strlen(names[i]));
     }
-    return true;
-}
-
-/* Samples that were lost before they were archived. */
-static bool add_gaps(struct context *ctx, struct etag *tag)
-{
-    STORE_QUEUE(ctx->store, "HGET", RKEY_ARCHIVE, "gaps");
-    if (store_run(ctx->store) < 0 || store_check(ctx->store, 0) < 0)
-        return false;
-    const struct store_node *node = store_node(ctx->store, 0);
-    if (store_is_text(node))
-        etag_text(tag, node->u.text, node->n);
     return true;
 }
 
@@ -88,7 +100,7 @@ bool closed_answer(struct context *ctx, const struct request *req, const struct 
         return false;
     etag_init(&tag);
     add_request(req, h, &tag);
-    if (!add_streams(ctx, h, &tag) || !add_gaps(ctx, &tag))
+    if (!add_streams(ctx, h, &tag))
         return false; /* also when the store is away: whoever reads the samples says so */
     etag_format(&tag, text);
     /* The last digit of a sum depends on the order of its parts, and that on where they are. */

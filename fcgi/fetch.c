@@ -246,7 +246,8 @@ static int ask_archive(struct round *r)
         r->current = reading;
         if (reading->again) /* for the first looks, see ask() */
             r->read += ARCHIVE_COST;
-        if (asked(r->ctx, archive_rows(r->ctx->archive, f->kind, f->names[reading->lane], reading->range,
+        if (!handler_may_ask(r->ctx) ||
+            asked(r->ctx, archive_rows(r->ctx->archive, f->kind, f->names[reading->lane], reading->range,
                                        reading->asked, f->descending, on_row, r)) < 0)
             return -1;
         if (r->no_memory)
@@ -283,7 +284,8 @@ static int end_archived(struct round *r, struct fetch_bounds *bounds, bool *some
         if (bounds[i].stored)
             continue;
         *some = true;
-        if (asked(r->ctx, archive_position(r->ctx->archive, f->kind, f->names[i], &bounds[i].last, &known)) < 0)
+        if (!handler_may_ask(r->ctx) ||
+            asked(r->ctx, archive_position(r->ctx->archive, f->kind, f->names[i], &bounds[i].last, &known)) < 0)
             return -1;
     }
     return 0;
@@ -442,7 +444,8 @@ static int walk_redis(struct context *ctx, struct walk *w, enum archive_kind kin
 static int walk_archive(struct context *ctx, struct walk *w, enum archive_kind kind, const char *name,
                         struct streamid_range part, size_t count)
 {
-    if (asked(ctx, archive_rows(ctx->archive, kind, name, part, count, false, on_walk_row, w)) < 0)
+    if (!handler_may_ask(ctx) ||
+        asked(ctx, archive_rows(ctx->archive, kind, name, part, count, false, on_walk_row, w)) < 0)
         return -1;
     if (w->got < count && !w->ended && !w->over) {
         w->rest.lo = w->seam.floor;

@@ -9,6 +9,8 @@
 
 #define GET (1u << REQUEST_GET)
 
+#define SLOW_MS 100 /* of a request: a call of the archive that failed sooner may be repeated */
+
 #define TEXTS_MAX  ((size_t)64 * 1024 * 1024) /* bytes per request, … */
 #define TEXTS_KEEP ((size_t)1024 * 1024)      /* … and between them */
 
@@ -114,6 +116,12 @@ int handler_part(struct context *ctx)
     }
     alarm((unsigned)ctx->request_s);
     return 0;
+}
+
+bool handler_may_ask(const struct context *ctx)
+{
+    int64_t begun_ms = ctx->ends_ms - HANDLER_LONG_S * 1000;
+    return ctx->archive_asked != HANDLER_ARCHIVE_FAILED || clock_mono_ms() - begun_ms < SLOW_MS;
 }
 
 void handler_away(struct context *ctx, struct reply *reply)

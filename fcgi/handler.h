@@ -61,6 +61,9 @@ void handler_forget(struct context *ctx);
 #define HANDLER_TOO_LONG "this takes too long; ask for a part of it"
 int handler_part(struct context *ctx);
 
+/* Whether the archive may be asked, when there is one. Once a call has failed slowly, this request asks no more. */
+bool handler_may_ask(const struct context *ctx);
+
 /* 503: the last call of the archive (archive_asked) or of the store failed. */
 void handler_away(struct context *ctx, struct reply *reply);
 

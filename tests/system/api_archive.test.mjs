@@ -2,6 +2,7 @@
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import { ApiRig, assertProblem } from './lib/api.mjs';
 
 const T = 1768473045123; // 2026-01-15T10:30:45.123Z
@@ -177,5 +178,25 @@ describe('the archive away', () => {
         assert.match((await rig.ok('/metrics', { port })).text, /^telerelay_api_archive_up 1$/m);
         assert.equal(api.log.match(/event=archive_back/g).length, 1);
         assert.equal((await api.stop()).code, 0);
+    });
+
+    it('one that hangs is waited for once', async () => {
+        // What connects to it is never answered.
+        const silent = net.createServer(() => {}).listen(`${rig.dir}/.s.PGSQL.5432`);
+        await new Promise((resolve) => silent.once('listening', resolve));
+        const api = await rig.startApi('hangs', { workers: 1, 'archive-database': `postgresql:///t?host=${rig.dir}`, 'archive-ms': 1500, 'request-s': 6 });
+        const port = await rig.startNginx(rig.socket('hangs'));
+        const now = Date.now(), device = name();
+        for (let i = 0; i < 20; i++) await rig.add(device, `${now - 600000 + i * 30000}-0`);
+        for (const [from, more, status] of [[660000, '&limit=5', 200], [660000, '&order=asc', 503], [600000, '&step=1m&limit=2', 200], [660000, '&step=1m&limit=2&order=asc', 503]]) {
+            const begun = performance.now();
+            const answer = await rig.ask(`/api/telemetry?device_id=${device}&from=${now - from}&to=${now - 60000}${more}`, { port });
+            assert.equal(answer.status, status, more + answer.text);
+            const took = performance.now() - begun;
+            assert.ok(took < 2800, `${more}: ${took} ms`);
+        }
+        assert.doesNotMatch(api.log, /request_timed_out/);
+        assert.equal((await api.stop()).code, 0);
+        silent.close();
     });
 });
