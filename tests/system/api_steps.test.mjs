@@ -266,7 +266,7 @@ describe('formats', () => {
     });
 
     it('a range that is over has a tag: of its step, its aggregates and its format', async () => {
-        const over = { devices: ['hot'], from: T - DAY, to: world.get('hot').at(-2).ms, step: HOUR };
+        const over = { devices: ['hot'], from: world.get('hot')[0].ms, to: world.get('hot').at(-2).ms, step: HOUR };
         const variants = [over, { ...over, step: 2 * HOUR }, { ...over, aggs: ['max'] }, { ...over, aggs: ['max', 'min'] }, { ...over, format: 'csv' },
             { ...over, points: 5, step: undefined }, { ...over, fields: ['cpu'] }];
         const tags = [];
