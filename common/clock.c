@@ -10,7 +10,7 @@
 #define S_PER_DAY 86400LL
 
 #define FIRST_S (-62167219200LL) /* 0000-01-01T00:00:00Z */
-#define LAST_S  253402300799LL   /* 9999-12-31T23:59:59Z */
+#define LAST_S  (CLOCK_LAST_MS / MS_PER_S)
 
 static int64_t now_ns(clockid_t id)
 {

@@ -11,6 +11,8 @@
 #define CLOCK_RFC3339_MS_LEN 24 /* "2026-01-15T10:30:45.123Z", without the NUL */
 #define CLOCK_RFC3339_US_LEN 27 /* "2026-01-15T10:30:45.123456Z", without the NUL */
 
+#define CLOCK_LAST_MS 253402300799999LL /* 9999-12-31T23:59:59.999Z: the last time that can be written */
+
 /* CLOCK_MONOTONIC, in nanoseconds. Never goes back, says nothing about the date. */
 int64_t clock_mono_ns(void);
 int64_t clock_mono_ms(void);

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAST_MS 253402300799999.0 /* 9999-12-31T23:59:59.999Z */
-
 static int fail(struct msg_fault *fault, enum msg_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -125,7 +123,7 @@ static void get_time(const json_t *value, struct msg *m)
         double v = json_number_value(value);
         if (v < 1e11)
             v = v * 1000 + 0.5;
-        if (v < 0 || v > LAST_MS)
+        if (v < 0 || v > (double)CLOCK_LAST_MS)
             return;
         ms = (int64_t)v;
     }

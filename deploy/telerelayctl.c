@@ -31,7 +31,6 @@ static const char help[] =
     "Every other key of the file is a flag, too (--SECTION-KEY), and a variable of the environment\n"
     "(TELERELAY_SECTION_KEY).\n";
 
-static const char *const kind_names[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
 static const char *const tier_names[ARCHIVE_TIERS] = {"minutes", "hours"};
 
 static int failed(const struct archive *a)
@@ -81,7 +80,7 @@ static void print_time(int64_t ms)
 
 static void print_kind(enum archive_kind kind, const struct archive_status *status, const struct reached *r)
 {
-    printf("%-9s %12" PRId64, kind_names[kind], status->rows[kind]);
+    printf("%-9s %12" PRId64, archive_kind_names[kind], status->rows[kind]);
     if (r->streams[kind] > 0 && r->ms[kind] <= INT64_MAX) {
         printf("  of %" PRId64 " stream%s, archived up to ", r->streams[kind], r->streams[kind] == 1 ? "" : "s");
         print_time((int64_t)r->ms[kind]);
@@ -95,7 +94,7 @@ static int on_gap(void *ctx, const struct archive_gap *gap)
     (void)ctx;
     streamid_format(after, gap->after);
     streamid_format(before, gap->before);
-    printf("  %s%s%s between %s and %s, noticed ", kind_names[gap->kind], *gap->device_id != '\0' ? " of " : "",
+    printf("  %s%s%s between %s and %s, noticed ", archive_kind_names[gap->kind], *gap->device_id != '\0' ? " of " : "",
            gap->device_id, after, before);
     print_time(gap->noticed_ms);
     printf("\n");

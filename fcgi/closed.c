@@ -39,8 +39,7 @@ static bool add_archived(struct context *ctx, const char *name, struct streamid 
     int rc = archive_position(ctx->archive, ARCHIVE_SAMPLES, name, &position, &known);
     if (rc == 0)
         rc = archive_gaps(ctx->archive, name, GAPS, on_gap, tag);
-    ctx->archive_asked = rc < 0 ? HANDLER_ARCHIVE_FAILED : HANDLER_ARCHIVE_ANSWERED;
-    return rc == 0 && known && streamid_compare(position, first) >= 0;
+    return fetch_asked(ctx, rc) == 0 && known && streamid_compare(position, first) >= 0;
 }
 
 /*

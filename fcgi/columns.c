@@ -1,5 +1,6 @@
 #include "fcgi/columns.h"
 
+#include "common/clock.h"
 #include "common/sample.h"
 
 #include <stdlib.h>
@@ -7,7 +8,6 @@
 
 #define SLOTS     (2 * COLUMNS_MAX) /* of the hash table; a power of two */
 #define NONE      UINT32_MAX
-#define LAST_MS   253402300799999ULL /* of the year 9999 */
 #define US_PER_MS 1000
 
 struct column {
@@ -125,7 +125,7 @@ static enum columns_result add_cell(struct columns *c, struct column *column, ui
 /* The row of a sample, which is not before the last one. */
 static uint32_t row_of(struct columns *c, const struct series_sample *sample)
 {
-    uint64_t ms = sample->id.ms < LAST_MS ? sample->id.ms : LAST_MS;
+    uint64_t ms = sample->id.ms < CLOCK_LAST_MS ? sample->id.ms : CLOCK_LAST_MS;
     uint64_t us = ms * US_PER_MS + (sample->id.seq < US_PER_MS ? sample->id.seq : US_PER_MS - 1);
     uint64_t last = c->n_rows ? c->times[c->n_rows - 1] : 0;
     if (c->n_rows && us <= last) {

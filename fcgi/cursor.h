@@ -9,6 +9,7 @@
 #ifndef TELERELAY_FCGI_CURSOR_H
 #define TELERELAY_FCGI_CURSOR_H
 
+#include "common/clock.h"
 #include "common/msg.h"
 
 #include <stdbool.h>
@@ -19,7 +20,7 @@
 
 /* No bucket begins or ends later: the end of the year 9999, and the 30 days that a step is rounded up by (steps_fit).
  */
-#define CURSOR_BUCKET_MAX_MS (253402300799999LL + 30 * 86400000LL)
+#define CURSOR_BUCKET_MAX_MS (CLOCK_LAST_MS + 30 * 86400000LL)
 
 /* What is walked through: each has cursors of its own. */
 enum cursor_walk { CURSOR_TELEMETRY = 1, CURSOR_COMMANDS, CURSOR_EVENTS };

@@ -52,9 +52,7 @@ static int find_ends(struct export *e)
         e->firsts[i] = bounds[i].stored ? bounds[i].first : STREAMID_LAST;
         if (bounds[i].stored || !ctx->archive)
             continue;
-        int rc = archive_position(ctx->archive, ARCHIVE_SAMPLES, e->names[i], &e->ends[i], &known);
-        ctx->archive_asked = rc < 0 ? HANDLER_ARCHIVE_FAILED : HANDLER_ARCHIVE_ANSWERED;
-        if (rc < 0)
+        if (fetch_asked(ctx, archive_position(ctx->archive, ARCHIVE_SAMPLES, e->names[i], &e->ends[i], &known)) < 0)
             return -1;
     }
     return 0;
@@ -107,8 +105,7 @@ static int add_columns(struct export *e, size_t i)
         int rc = archive_position(ctx->archive, ARCHIVE_SAMPLES, e->names[i], &position, &known);
         if (rc == 0)
             rc = archive_metrics(ctx->archive, e->names[i], on_metric, e);
-        ctx->archive_asked = rc < 0 ? HANDLER_ARCHIVE_FAILED : HANDLER_ARCHIVE_ANSWERED;
-        if (rc < 0)
+        if (fetch_asked(ctx, rc) < 0)
             return -1;
         if (known && streamid_after(&position) && streamid_compare(position, part.lo) > 0)
             part.lo = position;

@@ -40,8 +40,7 @@ static struct store_range first_of(enum archive_kind kind, const char *name)
     return part_of(kind, name, everything, 1, false);
 }
 
-/* Notes how the archive answered. */
-static int asked(struct context *ctx, int rc)
+int fetch_asked(struct context *ctx, int rc)
 {
     ctx->archive_asked = rc < 0 ? HANDLER_ARCHIVE_FAILED : HANDLER_ARCHIVE_ANSWERED;
     return rc;
@@ -247,8 +246,8 @@ static int ask_archive(struct round *r)
         if (reading->again) /* for the first looks, see ask() */
             r->read += ARCHIVE_COST;
         if (!handler_may_ask(r->ctx) ||
-            asked(r->ctx, archive_rows(r->ctx->archive, f->kind, f->names[reading->lane], reading->range,
-                                       reading->asked, f->descending, on_row, r)) < 0)
+            fetch_asked(r->ctx, archive_rows(r->ctx->archive, f->kind, f->names[reading->lane], reading->range,
+                                             reading->asked, f->descending, on_row, r)) < 0)
             return -1;
         if (r->no_memory)
             return store_fail(r->ctx->store, "answer", "out of memory");
@@ -285,7 +284,7 @@ static int end_archived(struct round *r, struct fetch_bounds *bounds, bool *some
             continue;
         *some = true;
         if (!handler_may_ask(r->ctx) ||
-            asked(r->ctx, archive_position(r->ctx->archive, f->kind, f->names[i], &bounds[i].last, &known)) < 0)
+            fetch_asked(r->ctx, archive_position(r->ctx->archive, f->kind, f->names[i], &bounds[i].last, &known)) < 0)
             return -1;
     }
     return 0;
@@ -445,7 +444,7 @@ static int walk_archive(struct context *ctx, struct walk *w, enum archive_kind k
                         struct streamid_range part, size_t count)
 {
     if (!handler_may_ask(ctx) ||
-        asked(ctx, archive_rows(ctx->archive, kind, name, part, count, false, on_walk_row, w)) < 0)
+        fetch_asked(ctx, archive_rows(ctx->archive, kind, name, part, count, false, on_walk_row, w)) < 0)
         return -1;
     if (w->got < count && !w->ended && !w->over) {
         w->rest.lo = w->seam.floor;

@@ -55,6 +55,9 @@ struct fetch_bounds {
     struct streamid first, last;
 };
 
+/* Notes in ctx->archive_asked how a call of the archive ended; returns rc. */
+int fetch_asked(struct context *ctx, int rc);
+
 /* Of several streams, at one moment. */
 int fetch_bounds(struct context *ctx, enum archive_kind kind, const char *const *names, size_t n,
                  struct fetch_bounds *out);

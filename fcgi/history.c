@@ -1,5 +1,6 @@
 #include "fcgi/history.h"
 
+#include "common/clock.h"
 #include "common/sample.h"
 #include "fcgi/timeparam.h"
 
@@ -282,8 +283,6 @@ int history_parse(struct history *h, enum cursor_walk walk, const struct query *
     return parse_fields(h, q, fault);
 }
 
-#define HISTORY_MS_MAX 253402300799999LL /* the end of the year 9999 */
-
 static const struct streamid_range nothing = {.lo = {1, 0}, .hi = {0, 0}};
 
 struct streamid_range history_range(const struct history *h, const char *device_id)
@@ -319,12 +318,12 @@ struct streamid_range history_range(const struct history *h, const char *device_
 bool history_buckets(const struct history *h, const char *device_id, int64_t *from_ms, int64_t *to_ms)
 {
     int64_t from = h->has_from && h->from_ms > 0 ? h->from_ms : 0;
-    int64_t to = h->has_to && h->to_ms < HISTORY_MS_MAX ? h->to_ms : HISTORY_MS_MAX;
+    int64_t to = h->has_to && h->to_ms < CLOCK_LAST_MS ? h->to_ms : CLOCK_LAST_MS;
     if (h->has_cursor) {
         /* As in history_range: of the bucket where the walk stands, some devices are still wanted. */
         int order = strcmp(device_id, h->cursor.device_id);
-        int64_t at = h->cursor.ms < (uint64_t)HISTORY_MS_MAX ? (int64_t)h->cursor.ms : HISTORY_MS_MAX;
-        int64_t behind = h->steps.ms < HISTORY_MS_MAX - at ? at + h->steps.ms : HISTORY_MS_MAX;
+        int64_t at = h->cursor.ms < (uint64_t)CLOCK_LAST_MS ? (int64_t)h->cursor.ms : CLOCK_LAST_MS;
+        int64_t behind = h->steps.ms < CLOCK_LAST_MS - at ? at + h->steps.ms : CLOCK_LAST_MS;
         int64_t last = (order < 0 ? behind : at) - 1, first = order > 0 ? at : behind;
         if (h->descending && last < to)
             to = last;

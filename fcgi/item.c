@@ -4,13 +4,11 @@
 
 #include <string.h>
 
-#define YEAR_10000_MS 253402300800000ULL
-
 const char *item_timestamp(struct item_clock *clock, uint64_t ms)
 {
-    if (ms >= YEAR_10000_MS) {
+    if (ms > CLOCK_LAST_MS) {
         clock->minute = 0;
-        clock_format_ms(clock->text, (int64_t)YEAR_10000_MS - 1);
+        clock_format_ms(clock->text, CLOCK_LAST_MS);
         return clock->text;
     }
     uint64_t minute = ms / 60000;

@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-#define TEXT_MAX   64
-#define MS_FROM    100000000000LL    /* numbers from here on are milliseconds (1973 in ms, 5138 in s) */
-#define NUMBER_MAX 253402300799999LL /* the end of the year 9999, ms */
-#define COUNT_MAX  1000000000LL      /* of a relative time's unit */
+#define TEXT_MAX  64
+#define MS_FROM   100000000000LL /* numbers from here on are milliseconds (1973 in ms, 5138 in s) */
+#define COUNT_MAX 1000000000LL   /* of a relative time's unit */
 
 /* Digits from text[*at] to *value, at most 15 of them; returns how many. */
 static size_t digits(const char *text, size_t len, size_t *at, int64_t *value)
@@ -45,7 +44,7 @@ static int parse_number(const char *text, size_t len, int64_t *ms)
             value += (text[at] - '0') * unit;
         }
     }
-    if (value > NUMBER_MAX)
+    if (value > CLOCK_LAST_MS)
         return -1;
     *ms = value;
     return 0;

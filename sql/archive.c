@@ -16,6 +16,7 @@
 static const size_t dict_most[ARCHIVE_DICTS] = {16384, 16384, 16384};
 #define PAIRS_MOST ((size_t)262144)
 
+const char *const archive_kind_names[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
 const int64_t archive_tier_ms[ARCHIVE_TIERS] = {60000, 3600000};
 
 /* --- calls --------------------------------------------------------------------------------------- */

@@ -24,6 +24,8 @@ struct archive;
 /* One kind for each kind of stream (common/rkey.h). */
 enum archive_kind { ARCHIVE_SAMPLES, ARCHIVE_COMMANDS, ARCHIVE_OUTCOMES, ARCHIVE_EVENTS, ARCHIVE_KINDS };
 
+extern const char *const archive_kind_names[ARCHIVE_KINDS]; /* "samples", … */
+
 /* Roll-ups of samples. */
 enum archive_tier { ARCHIVE_MINUTE, ARCHIVE_HOUR, ARCHIVE_TIERS };
 

@@ -11,8 +11,6 @@
 #define DAY_MS      ((uint64_t)24 * 3600 * 1000)
 #define SAID_MOST   10 /* lines about single streams, per transaction or look */
 
-static const char *const kind_names[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
-
 static struct plan_room whole_batch(const struct archiver *a)
 {
     int rows = a->conf->archive.batch - a->batch_less;
@@ -230,14 +228,14 @@ static void say_gap(const struct batch_part *part)
     char after[STREAMID_TEXT_MAX], before[STREAMID_TEXT_MAX];
     streamid_format(after, part->stream->position);
     streamid_format(before, part->first);
-    log_error("entries_lost", log_str("kind", kind_names[part->stream->kind]),
+    log_error("entries_lost", log_str("kind", archive_kind_names[part->stream->kind]),
               log_str("device_id", plan_device(part->stream)), log_str("after", after), log_str("before", before),
               log_str("text", "the stream's hard cap removed them before they were archived"));
 }
 
 static void say_near_loss(const struct archiver *a, const struct plan_stream *s)
 {
-    log_warn("near_loss", log_str("kind", kind_names[s->kind]), log_str("device_id", plan_device(s)),
+    log_warn("near_loss", log_str("kind", archive_kind_names[s->kind]), log_str("device_id", plan_device(s)),
              log_int("waiting", plan_waiting(s)), log_int("hard_cap", maxlen(a, s->kind)));
 }
 
@@ -303,7 +301,7 @@ static int judge(struct archiver *a, struct batch_part *part)
         break;
     case PLAN_ANEW:
         a->report.restarts++;
-        log_warn("stream_anew", log_str("kind", kind_names[part->stream->kind]),
+        log_warn("stream_anew", log_str("kind", archive_kind_names[part->stream->kind]),
                  log_str("device_id", plan_device(part->stream)), log_str("text", "Redis has lost the old one"));
         break;
     default:

@@ -77,7 +77,6 @@ static void whole(struct text *t, const char *name, const char *kind, int64_t va
 
 size_t report_metrics(char out[REPORT_METRICS_MAX], const struct report *r)
 {
-    static const char *const kinds[ARCHIVE_KINDS] = {"samples", "commands", "outcomes", "events"};
     struct text t = {.out = out};
     whole(&t, "working", "gauge", 1, "Whether an archiver works");
     whole(&t, "database_up", "gauge", r->database_up, "Whether the database is there");
@@ -88,7 +87,7 @@ size_t report_metrics(char out[REPORT_METRICS_MAX], const struct report *r)
     whole(&t, "streams", "gauge", (int64_t)r->streams, "Streams that are looked after");
     family(&t, "rows_total", "counter", "Entries archived");
     for (int kind = 0; kind < ARCHIVE_KINDS; kind++)
-        add(&t, "telerelay_archive_rows_total{kind=\"%s\"} %" PRId64 "\n", kinds[kind], r->rows[kind]);
+        add(&t, "telerelay_archive_rows_total{kind=\"%s\"} %" PRId64 "\n", archive_kind_names[kind], r->rows[kind]);
     whole(&t, "commits_total", "counter", r->commits, "Transactions committed");
     whole(&t, "commit_failures_total", "counter", r->failures, "Transactions that failed");
     whole(&t, "gaps_total", "counter", r->gaps, "Times that a stream lost entries before they were archived");
