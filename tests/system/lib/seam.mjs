@@ -129,6 +129,7 @@ export class World extends ApiRig {
         const dir = path.join(this.dir, 'appendonlydir');
         const file = fs.readdirSync(dir).filter((name) => name.endsWith('.incr.aof')).map((name) => path.join(dir, name)).sort().at(-1);
         fs.truncateSync(file, Math.max(0, fs.statSync(file).size - bytes));
+        this.#known.clear(); // perhaps lost, too: a relay tells Redis of its robots again when it is back
     }
 
     async restartApi(signal = 'SIGTERM') {
