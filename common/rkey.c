@@ -12,3 +12,15 @@ size_t rkey_join(char out[RKEY_MAX], const char *prefix, const char *id)
     memcpy(out + prefix_len, id, id_len + 1);
     return prefix_len + id_len;
 }
+
+void rkey_run_id(char out[RKEY_RUN_MAX], const char *info)
+{
+    static const char name[] = "\nrun_id:";
+    const char *at = strstr(info, name);
+    size_t len = at ? strcspn(at + sizeof(name) - 1, "\r\n") : 0;
+    if (len >= RKEY_RUN_MAX)
+        len = 0;
+    if (len > 0)
+        memcpy(out, at + sizeof(name) - 1, len);
+    out[len] = '\0';
+}

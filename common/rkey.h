@@ -33,6 +33,8 @@
  *   tr:outs:ID       stream   what became of them; "d" = "seq", "outcome" (applied, rejected, expired), "reason"
  *   tr:archiver      string   the archiver that works; expires with its lease
  *   tr:archive       hash     how archiving goes, for people and /readyz (sql/report.h); expires
+ *   tr:archive:run   string   the run_id of the Redis that the archiver has compared with the archive: one that runs anew
+ *                             may have lost its end, so that it is to be compared again before it is believed
  *   tr:events        stream   "d" = "kind" (connected, disconnected, status, stop, rearm, confirmed, control),
  *                             "device_id" and what belongs to the kind
  *
@@ -79,6 +81,7 @@
 #define RKEY_EVENTS          "tr:events"
 #define RKEY_ARCHIVER        "tr:archiver"
 #define RKEY_ARCHIVE         "tr:archive"
+#define RKEY_ARCHIVE_RUN     "tr:archive:run"
 #define RKEY_FIELD           "d" /* the one field of a stream entry */
 
 #define RCHAN_PRESENCE         "tr/pres"
@@ -96,5 +99,9 @@
 
 /* prefix + id into out, NUL-terminated; returns the length, or 0 if it does not fit RKEY_MAX. */
 size_t rkey_join(char out[RKEY_MAX], const char *prefix, const char *id);
+
+/* The run_id in what INFO has answered, "" when it has none: a Redis has another one after each start. */
+#define RKEY_RUN_MAX 64
+void rkey_run_id(char out[RKEY_RUN_MAX], const char *info);
 
 #endif

@@ -58,6 +58,61 @@ static int on_bound(void *p, size_t index, struct streamid id, const char *text,
     return 0;
 }
 
+struct archived {
+    enum archive_kind kind;
+    const char *const *names; /* sorted */
+    size_t n;
+    struct fetch_bounds *bounds;
+};
+
+static int by_name(const void *name, const void *element)
+{
+    return strcmp(name, *(const char *const *)element);
+}
+
+static int on_position(void *p, enum archive_kind kind, const char *device_id, struct streamid position)
+{
+    struct archived *a = p;
+    const char *const *name = kind == a->kind ? bsearch(device_id, a->names, a->n, sizeof(*a->names), by_name) : NULL;
+    if (name && streamid_after(&position))
+        a->bounds[name - a->names].unarchived = position;
+    return 0;
+}
+
+/*
+ * A Redis that was started again may lack the end of what is archived, and until the archiver has looked all of that is
+ * read in the archive. The positions come before the look at Redis: so they end what was there at one moment.
+ */
+static int find_archived(struct context *ctx, struct archived *a)
+{
+    bool compared = true, known;
+    struct streamid position;
+    if (!ctx->archive)
+        return 0;
+    if (store_compared(ctx->store, &compared) < 0)
+        return -1;
+    if (!compared && a->n > TOGETHER_MAX)
+        return handler_may_ask(ctx) ? fetch_asked(ctx, archive_positions(ctx->archive, on_position, a)) : -1;
+    for (size_t i = 0; i < a->n && !compared; i++) {
+        if (!handler_may_ask(ctx) ||
+            fetch_asked(ctx, archive_position(ctx->archive, a->kind, a->names[i], &position, &known)) < 0)
+            return -1;
+        if (known)
+            on_position(a, a->kind, a->names[i], position);
+    }
+    return 0;
+}
+
+static void skip_archived(struct fetch_bounds *b)
+{
+    if (streamid_compare(b->unarchived, b->first) > 0)
+        b->first = b->unarchived;
+    if (streamid_compare(b->unarchived, b->last) > 0) {
+        b->last = b->unarchived;
+        streamid_before(&b->last);
+    }
+}
+
 int fetch_bounds(struct context *ctx, enum archive_kind kind, const char *const *names, size_t n,
                  struct fetch_bounds *out)
 {
@@ -69,8 +124,14 @@ int fetch_bounds(struct context *ctx, enum archive_kind kind, const char *const 
         ranges[2 * i] = first_of(kind, names[i]);
         ranges[2 * i + 1] = part_of(kind, names[i], everything, 1, true);
     }
-    int rc = store_ranges(ctx->store, ranges, 2 * n, true, on_bound, out);
+    int rc = find_archived(ctx, &(struct archived){kind, names, n, out});
+    if (rc == 0)
+        rc = store_ranges(ctx->store, ranges, 2 * n, n <= TOGETHER_MAX, on_bound, out);
     free(ranges);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        if (out[i].stored)
+            skip_archived(&out[i]);
+    }
     return rc;
 }
 
@@ -85,10 +146,11 @@ struct lane {
 /* A part of a lane that is read in this round. */
 struct reading {
     size_t lane;
-    struct streamid_range range;
-    size_t asked, got; /* entries */
-    bool again;        /* of a source that has been asked for the lane before */
-    bool begins;       /* the stream's first entry is known */
+    struct streamid lo;          /* from here on all is wanted … */
+    struct streamid_range range; /* … and this is what is read now */
+    size_t asked, got;           /* entries */
+    bool again;                  /* of a source that has been asked for the lane before */
+    bool begins;                 /* the stream's first entry is known */
     struct streamid first;
 };
 
@@ -182,6 +244,7 @@ static void plan(struct round *r)
         struct lane *lane = &r->lanes[i];
         if (!series_want(r->ctx->series, i, &reading.range))
             continue;
+        reading.lo = reading.range.lo;
         enum seam_source source = seam_next(&lane->seam, f->descending, &reading.range);
         reading.again = source == lane->source;
         lane->asked = reading.asked = next_count(r, reading.again ? lane->asked : 0, most);
@@ -203,7 +266,7 @@ static void settle_redis(struct round *r, const struct reading *reading)
     if (r->ctx->archive)
         seam_looked(seam, reading->begins ? &reading->first : NULL);
     struct streamid before = seam->floor;
-    bool covered = seam_covers(seam, reading->range.lo);
+    bool covered = seam_covers(seam, reading->lo);
     if (!covered && !r->f->descending)
         return;
     if (!covered && reading->got < reading->asked && streamid_before(&before))
@@ -291,7 +354,7 @@ static int end_archived(struct round *r, struct fetch_bounds *bounds, bool *some
 }
 
 /*
- * Ascending: where the lanes begin, and, with several, where they end for this page. A stream that is found empty may
+ * Where the lanes begin, and, with several, where they end for this page. A stream that is found empty may
  * get entries before its position is read: then its end would be later than that of the others, so they are read again.
  */
 static int look_first(struct round *r)
@@ -322,7 +385,10 @@ done:
 
 static int fill(struct round *r, struct fetched *out)
 {
-    if (!r->f->descending && (r->ctx->archive || r->f->n > 1) && look_first(r) < 0)
+    bool compared = true, ascending = !r->f->descending && (r->ctx->archive || r->f->n > 1);
+    if (r->ctx->archive && store_compared(r->ctx->store, &compared) < 0)
+        return -1;
+    if ((ascending || !compared) && look_first(r) < 0)
         return -1;
     while (out->n < r->f->want) {
         size_t lane;
@@ -457,8 +523,14 @@ int fetch_walk(struct context *ctx, enum archive_kind kind, const char *name, st
                size_t budget, fetch_entry_fn *fn, void *arg)
 {
     struct walk w = {.fn = fn, .arg = arg, .rest = range, .left = budget, .more = true};
+    bool compared = true;
     if (!ctx->archive)
         w.seam = SEAM_REDIS_ALONE;
+    else if (store_compared(ctx->store, &compared) < 0 ||
+             (!compared && fetch_bounds(ctx, kind, &name, 1, &w.bounds) < 0))
+        return -1;
+    if (!compared)
+        seam_looked(&w.seam, w.bounds.stored ? &w.bounds.first : NULL);
     while (w.more && !w.ended && !w.over && streamid_compare(w.rest.lo, w.rest.hi) <= 0) {
         struct streamid_range part = w.rest;
         enum seam_source source = seam_next(&w.seam, false, &part);

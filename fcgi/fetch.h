@@ -53,12 +53,13 @@ int fetch_walk(struct context *ctx, enum archive_kind kind, const char *name, st
 struct fetch_bounds {
     bool stored; /* Redis has entries of it */
     struct streamid first, last;
+    struct streamid unarchived; /* not 0-0: Redis may lack what is before it, and `first` is not */
 };
 
 /* Notes in ctx->archive_asked how a call of the archive ended; returns rc. */
 int fetch_asked(struct context *ctx, int rc);
 
-/* Of several streams, at one moment. */
+/* Of several streams, sorted; at one moment, unless there are very many. */
 int fetch_bounds(struct context *ctx, enum archive_kind kind, const char *const *names, size_t n,
                  struct fetch_bounds *out);
 

@@ -2,8 +2,13 @@
 
 enum seam_source seam_next(const struct seam *s, bool descending, struct streamid_range *range)
 {
-    if (descending)
-        return s->known && streamid_compare(range->hi, s->floor) < 0 ? SEAM_ARCHIVE : SEAM_REDIS;
+    if (descending) {
+        if (s->known && streamid_compare(range->hi, s->floor) < 0)
+            return SEAM_ARCHIVE;
+        if (s->known && streamid_compare(range->lo, s->floor) < 0)
+            range->lo = s->floor;
+        return SEAM_REDIS;
+    }
     if (!s->known)
         return SEAM_LOOK;
     if (streamid_compare(range->lo, s->floor) >= 0)

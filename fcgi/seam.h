@@ -1,7 +1,7 @@
 /*
  * Which source has the next entries of a stream. Redis has all of those from its first entry on; what was before that
  * one is in the archive, because entries are trimmed only after they were archived. So a look at Redis comes first,
- * and the archive is read after it. Pure.
+ * and the archive is read after it. A Redis that may have lost its end begins behind what is archived. Pure.
  */
 #ifndef TELERELAY_FCGI_SEAM_H
 #define TELERELAY_FCGI_SEAM_H

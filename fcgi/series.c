@@ -82,7 +82,7 @@ void series_lane(struct series *s, size_t lane, struct streamid_range range)
 
 void series_limit(struct series *s, size_t lane, struct streamid last)
 {
-    assert(lane < s->n && !s->descending);
+    assert(lane < s->n);
     struct lane *l = &s->lanes[lane];
     if (streamid_compare(last, l->rest.hi) < 0)
         l->rest.hi = last;

@@ -38,7 +38,7 @@ int series_begin(struct series *s, size_t lanes, bool descending);
 /* The lane's bounds, before anything is fed. An empty range is a lane without samples. */
 void series_lane(struct series *s, size_t lane, struct streamid_range range);
 
-/* Lowers an ascending lane's upper bound: what arrives later stays out of this answer. */
+/* Lowers a lane's upper bound, before anything is fed: what arrives later stays out of this answer. */
 void series_limit(struct series *s, size_t lane, struct streamid last);
 
 /* What is to be fetched for a lane now: false when nothing is. */

@@ -28,6 +28,8 @@ struct store {
     int redis_ms;
     redisContext *redis; /* NULL: not connected */
     int64_t retry_at_ms; /* monotonic; no connecting before */
+    bool compared;       /* store_compared(), of this connection … */
+    bool relied;         /* … and that this request was told so */
     struct arena arena;
     struct store_node *nodes;
     size_t n_nodes, cap_nodes;
@@ -132,6 +134,7 @@ static void drop(struct store *s)
     if (s->redis)
         redisFree(s->redis);
     s->redis = NULL;
+    s->compared = false;
 }
 
 void store_destroy(struct store *s)
@@ -151,6 +154,7 @@ void store_release(struct store *s)
     arena_reset(&s->arena, ARENA_KEEP);
     buf_clear(&s->out, OUT_KEEP);
     s->replies = 0;
+    s->relied = false;
     s->n_nodes = 0;
     if (s->cap_nodes > NODES_KEEP) {
         free(s->nodes);
@@ -326,6 +330,54 @@ failed:
     return -1;
 }
 
+static int compare(struct store *s)
+{
+    char run[RKEY_RUN_MAX] = "";
+    struct buf out;
+    buf_init(&out, 4096);
+    put_command(&out, 2, (const char *const[]){"INFO", "server"});
+    put_command(&out, 2, (const char *const[]){"GET", RKEY_ARCHIVE_RUN});
+    enum exchange result = out.failed ? EXCHANGE_FAILED : exchange(s, &out, 2);
+    buf_finish(&out);
+    if (result != EXCHANGE_OK) {
+        drop(s);
+        return -1;
+    }
+    if (s->nodes[0].kind == STORE_STRING)
+        rkey_run_id(run, s->nodes[0].u.text);
+    s->compared = run[0] && s->nodes[1].kind == STORE_STRING && strcmp(run, s->nodes[1].u.text) == 0;
+    return 0;
+}
+
+/* A connection that Redis has closed is not believed any more. */
+static bool is_closed(const struct store *s)
+{
+    char byte;
+    ssize_t got = recv(s->redis->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+int store_compared(struct store *s, bool *compared)
+{
+    if (s->redis && is_closed(s))
+        drop(s);
+    if (!s->redis && open_connection(s) < 0)
+        return -1;
+    if (!s->compared && compare(s) < 0)
+        return -1;
+    *compared = s->compared;
+    s->relied = s->relied || s->compared;
+    return 0;
+}
+
+/* After a loss of the connection amid a request. */
+static int reopen(struct store *s)
+{
+    if (open_connection(s) < 0 || (s->relied && compare(s) < 0))
+        return -1;
+    return s->relied && !s->compared ? store_fail(s, "read", "Redis was started again meanwhile") : 0;
+}
+
 int store_run(struct store *s)
 {
     int rc = -1;
@@ -335,7 +387,7 @@ int store_run(struct store *s)
     }
     for (;;) {
         bool fresh = !s->redis;
-        if (fresh && open_connection(s) < 0)
+        if (fresh && reopen(s) < 0)
             break;
         enum exchange result = exchange(s, &s->out, s->replies);
         if (result == EXCHANGE_OK) {

@@ -74,6 +74,10 @@ int archive_rows(struct archive *a, enum archive_kind kind, const char *device_i
 int archive_position(struct archive *a, enum archive_kind kind, const char *device_id, struct streamid *position,
                      bool *known);
 
+/* Every stream's position. */
+typedef int archive_position_fn(void *ctx, enum archive_kind kind, const char *device_id, struct streamid position);
+int archive_positions(struct archive *a, archive_position_fn *fn, void *ctx);
+
 /* Every metric that a device has ever sent, by name. */
 typedef int archive_metric_fn(void *ctx, const char *name);
 int archive_metrics(struct archive *a, const char *device_id, archive_metric_fn *fn, void *ctx);
@@ -140,9 +144,10 @@ enum archive_commit {
  */
 enum archive_commit archive_commit(struct archive *a, const struct archive_part *parts, size_t n, int64_t now_ms);
 
-/* Every stream's position. */
-typedef int archive_position_fn(void *ctx, enum archive_kind kind, const char *device_id, struct streamid position);
-int archive_positions(struct archive *a, archive_position_fn *fn, void *ctx);
+/* A note, empty at first: which Redis (its run_id) was compared with the archive the last time. */
+#define ARCHIVE_RUN_MAX 64
+int archive_compared(struct archive *a, char run[ARCHIVE_RUN_MAX]);
+int archive_set_compared(struct archive *a, const char *run);
 
 /* Deletes at most `most` rows that are older than before_ms; *deleted says how many it was. */
 int archive_expire(struct archive *a, enum archive_kind kind, int64_t before_ms, int most, int64_t *deleted);

@@ -260,9 +260,9 @@ enum archive_commit archive_commit(struct archive *a, const struct archive_part 
     return result;
 }
 
-/* --- what is old --------------------------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------------------------------------ */
 
-static int begin_expiring(struct archive *a)
+static int begin_writing(struct archive *a)
 {
     if (archive_ready(a) != 0)
         return -1;
@@ -273,9 +273,18 @@ static int begin_expiring(struct archive *a)
     return archive_broken(a);
 }
 
+int archive_set_compared(struct archive *a, const char *run)
+{
+    if (begin_writing(a) != 0)
+        return -1;
+    if (a->db->driver->set_compared(a->db, run) != 0 || a->db->driver->commit(a->db) != 0)
+        return archive_broken(a);
+    return 0;
+}
+
 int archive_expire(struct archive *a, enum archive_kind kind, int64_t before_ms, int most, int64_t *deleted)
 {
-    if (begin_expiring(a) != 0)
+    if (begin_writing(a) != 0)
         return -1;
     if (a->db->driver->expire(a->db, kind, before_ms, most, deleted) != 0 || a->db->driver->commit(a->db) != 0)
         return archive_broken(a);
@@ -284,7 +293,7 @@ int archive_expire(struct archive *a, enum archive_kind kind, int64_t before_ms,
 
 int archive_expire_rollup(struct archive *a, enum archive_tier tier, int64_t before_ms, int most, int64_t *deleted)
 {
-    if (begin_expiring(a) != 0)
+    if (begin_writing(a) != 0)
         return -1;
     if (a->db->driver->expire_rollup(a->db, tier, before_ms, most, deleted) != 0 || a->db->driver->commit(a->db) != 0)
         return archive_broken(a);

@@ -1,5 +1,7 @@
 #include "sql/archive_postgres.h"
 
+#include <stdio.h>
+
 static struct archive_postgres *of(struct archive_db *db)
 {
     return (struct archive_postgres *)(void *)db;
@@ -65,6 +67,17 @@ int archive_postgres_positions(struct archive_db *db, archive_position_fn *fn, v
             fn(ctx, (enum archive_kind)kind, PQgetvalue(r, i, 1), get_id(r, i, 2)) != 0)
             break;
     }
+    PQclear(r);
+    return 0;
+}
+
+int archive_postgres_compared(struct archive_db *db, char run[ARCHIVE_RUN_MAX])
+{
+    struct archive_postgres_params params = {0};
+    PGresult *r = archive_postgres_run(of(db), Q_COMPARED, &params);
+    if (r == NULL)
+        return -1;
+    snprintf(run, ARCHIVE_RUN_MAX, "%s", PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");
     PQclear(r);
     return 0;
 }

@@ -1,5 +1,7 @@
 #include "sql/archive_postgres.h"
 
+#include <string.h>
+
 #define BULK_ROWS 10000 /* that are written together, at most */
 
 static struct archive_postgres *of(struct archive_db *db)
@@ -217,6 +219,15 @@ int archive_postgres_device_metric(struct archive_db *db, int64_t device, int64_
     archive_postgres_int(&params, device);
     archive_postgres_int(&params, metric);
     PGresult *result = archive_postgres_run(of(db), Q_DEVICE_METRIC, &params);
+    PQclear(result);
+    return result != NULL ? 0 : -1;
+}
+
+int archive_postgres_set_compared(struct archive_db *db, const char *run)
+{
+    struct archive_postgres_params params = {0};
+    archive_postgres_bytes(&params, run, strlen(run));
+    PGresult *result = archive_postgres_run(of(db), Q_SET_COMPARED, &params);
     PQclear(result);
     return result != NULL ? 0 : -1;
 }

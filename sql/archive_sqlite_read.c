@@ -87,6 +87,17 @@ int archive_sqlite_positions(struct archive_db *db, archive_position_fn *fn, voi
     return finish(q, code);
 }
 
+int archive_sqlite_compared(struct archive_db *db, char run[ARCHIVE_RUN_MAX])
+{
+    struct archive_sqlite *s = of(db);
+    sqlite3_stmt *q = archive_sqlite_statement(s, Q_COMPARED);
+    if (q == NULL)
+        return -1;
+    int code = archive_sqlite_step(s, q);
+    snprintf(run, ARCHIVE_RUN_MAX, "%s", code == SQLITE_ROW ? column_text(q, 0) : "");
+    return finish(q, code);
+}
+
 int archive_sqlite_metrics(struct archive_db *db, int64_t device, archive_metric_fn *fn, void *ctx)
 {
     struct archive_sqlite *s = of(db);

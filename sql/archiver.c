@@ -185,7 +185,7 @@ static enum archiver_step work(struct archiver *a)
     came(a, &a->redis_trouble, "redis_back");
     if (!a->positioned && (step = archiver_work_positions(a)) != ARCHIVER_OK)
         return step;
-    if (!a->verified && (step = archiver_work_verify(a)) != ARCHIVER_OK)
+    if ((!a->verified || !a->noted) && (step = archiver_work_verify(a)) != ARCHIVER_OK)
         return step;
     a->sweep_due_ms = clock_mono_ms() + a->conf->archive.interval_ms;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

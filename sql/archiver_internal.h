@@ -34,13 +34,15 @@ struct archiver {
     struct report report;
     struct archiver_trouble redis_trouble, database_trouble;
 
-    bool working;    /* has the lease */
-    bool positioned; /* the plan's positions are the archive's */
-    bool verified;   /* … and Redis has not gone back behind them */
-    bool ever;       /* the archive had something when it was opened, or all streams have been read since */
-    bool refused;    /* Redis did not trim: was said */
-    int batch_less;  /* rows of a transaction than are configured */
-    uint64_t cursor; /* of the look through all devices */
+    bool working;           /* has the lease */
+    bool positioned;        /* the plan's positions are the archive's */
+    bool verified;          /* … and Redis has not gone back behind them, … */
+    bool noted;             /* … which Redis and the archive know, too: … */
+    char run[RKEY_RUN_MAX]; /* … Redis' run_id */
+    bool ever;              /* the archive had something when it was opened, or all streams have been read since */
+    bool refused;           /* Redis did not trim: was said */
+    int batch_less;         /* rows of a transaction than are configured */
+    uint64_t cursor;        /* of the look through all devices */
     int64_t lease_due_ms, publish_due_ms, peek_due_ms, sweep_due_ms; /* monotonic */
     int64_t aside_until_ms;                                          /* leaves the lease to others */
     int backoff_ms;

@@ -162,7 +162,8 @@ static enum archiver_step find_new(struct archiver *a, const struct plan_stream 
     return ARCHIVER_OK;
 }
 
-/* The entry at the position is not in Redis: the hard cap was faster, or Redis has lost its end. */
+/* The entry at the position is not in Redis, since the hard cap was faster or Redis has lost its end; or it may be
+ * there though older ones are missing. */
 static enum archiver_step verify_one(struct archiver *a, struct plan_stream *s, struct back *back)
 {
     struct plan_facts facts;
@@ -179,7 +180,7 @@ static enum archiver_step verify_one(struct archiver *a, struct plan_stream *s, 
     return feed_set_aside(a->redis, s, again, clock_wall_ms()) < 0 ? archiver_redis_away(a) : ARCHIVER_OK;
 }
 
-static enum archiver_step verify_group(struct archiver *a, struct plan_stream *const *group, size_t n,
+static enum archiver_step verify_group(struct archiver *a, struct plan_stream *const *group, size_t n, bool all,
                                        struct back *back)
 {
     bool there[PLAN_GROUP];
@@ -189,15 +190,57 @@ static enum archiver_step verify_group(struct archiver *a, struct plan_stream *c
     for (size_t i = 0; i < n; i++) {
         struct plan_stream *s = group[i];
         s->kept = s->length < hot(a, s->kind) ? s->length : hot(a, s->kind);
-        if (!there[i] && (step = verify_one(a, s, back)) != ARCHIVER_OK)
+        if ((all || !there[i]) && (step = verify_one(a, s, back)) != ARCHIVER_OK)
             return step;
     }
     step = trim(a, group, n);
     return step == ARCHIVER_OK ? archiver_tend(a) : step;
 }
 
+/*
+ * Redis and the archive each have a note of the Redis that was compared the last time. When they differ, Redis has lost
+ * its end since then and with it, perhaps, that it was set aside: *all is.
+ */
+static enum archiver_step compare_notes(struct archiver *a, bool *all)
+{
+    char redis[RKEY_RUN_MAX], archive[ARCHIVE_RUN_MAX];
+    if (feed_run(a->redis, a->run, redis) < 0)
+        return archiver_redis_away(a);
+    if (archive_compared(a->db, archive) < 0)
+        return archiver_database_away(a);
+    *all = strcmp(redis, archive) != 0;
+    if (*all)
+        log_warn("redis_forgot", log_str("text", "Redis does not know what was noted in it the last time: all that is "
+                                                 "archived is answered from the archive"));
+    return ARCHIVER_OK;
+}
+
+/* Those who read history may believe this Redis now. Redis' note comes first: it may refuse it, while its disk is full.
+ */
+static enum archiver_step note(struct archiver *a)
+{
+    bool taken;
+    if (feed_compared(a->redis, a->run, &taken) < 0)
+        return archiver_redis_away(a);
+    if (!taken && !a->verified)
+        log_warn("note_refused", log_str("reason", archiver_redis_reason(a->redis)),
+                 log_str("text", "until Redis takes it, all that is archived is answered from the archive"));
+    a->verified = true;
+    if (taken && archive_set_compared(a->db, a->run) < 0)
+        return archiver_database_away(a);
+    a->noted = taken;
+    return ARCHIVER_OK;
+}
+
 enum archiver_step archiver_work_verify(struct archiver *a)
 {
+    bool all = false;
+    enum archiver_step step;
+    if (a->verified)
+        return note(a);
+    a->noted = false;
+    if ((step = compare_notes(a, &all)) != ARCHIVER_OK)
+        return step;
     struct plan_stream *group[PLAN_GROUP];
     struct back back = {0};
     size_t n = 0, streams = plan_streams(a->plan);
@@ -206,8 +249,7 @@ enum archiver_step archiver_work_verify(struct archiver *a)
             group[n++] = plan_at(a->plan, i);
         if (n < PLAN_GROUP && (i + 1 < streams || n == 0))
             continue;
-        enum archiver_step step = verify_group(a, group, n, &back);
-        if (step != ARCHIVER_OK)
+        if ((step = verify_group(a, group, n, all, &back)) != ARCHIVER_OK)
             return step;
         n = 0;
     }
@@ -217,8 +259,7 @@ enum archiver_step archiver_work_verify(struct archiver *a)
                  log_int("entries", (int64_t)back.entries),
                  log_str("text", "Redis has lost entries that are archived; they are answered from the archive"));
     }
-    a->verified = true;
-    return ARCHIVER_OK;
+    return note(a);
 }
 
 /* --- committing ------------------------------------------------------------------------------------ */

@@ -96,6 +96,9 @@ static const char aside_script[] =
               "for _, entry in ipairs(again) do redis.call('XADD', KEYS[1], '*', unpack(entry[2])) end\n"
               "return 1";
 
+static const char compared_script[] = ALLOW_OOM "redis.call('SET', KEYS[1], ARGV[1])\n"
+                                                "return 1";
+
 /* KEYS: state, metrics. ARGV: how long both live, the metrics, fields and values of the state. */
 static const char publish_script[] = ALLOW_OOM "redis.call('DEL', KEYS[1])\n"
                                                "redis.call('HSET', KEYS[1], unpack(ARGV, 3))\n"
@@ -452,6 +455,26 @@ int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, struct
     archiver_redis_text(r, s->position.ms + 5000 > (uint64_t)now_ms ? "1" : "0");
     put_id(r, again);
     return archiver_redis_run(r) < 0 ? -1 : archiver_redis_check(r, 0);
+}
+
+int feed_run(struct archiver_redis *r, char run[RKEY_RUN_MAX], char compared[RKEY_RUN_MAX])
+{
+    ARCHIVER_REDIS_QUEUE(r, "INFO", "server");
+    ARCHIVER_REDIS_QUEUE(r, "GET", RKEY_ARCHIVE_RUN);
+    if (archiver_redis_run(r) < 0)
+        return -1;
+    rkey_run_id(run, archiver_redis_at(r, archiver_redis_node(r, 0)));
+    snprintf(compared, RKEY_RUN_MAX, "%s", archiver_redis_at(r, archiver_redis_node(r, 1)));
+    return 0;
+}
+
+int feed_compared(struct archiver_redis *r, const char *run, bool *said)
+{
+    ARCHIVER_REDIS_QUEUE(r, "EVAL", compared_script, "1", RKEY_ARCHIVE_RUN, run);
+    if (archiver_redis_run(r) < 0)
+        return -1;
+    *said = archiver_redis_check(r, 0) == 0;
+    return 0;
 }
 
 int feed_trim(struct archiver_redis *r, struct plan_stream *const *group, const int64_t *entries, size_t n,

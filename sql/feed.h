@@ -8,6 +8,8 @@
 #include "sql/archiver_redis.h"
 #include "sql/batch.h"
 
+#include "common/rkey.h"
+
 /* --- who works: one archiver at a time ------------------------------------------------------------- */
 
 enum feed_lease {
@@ -55,6 +57,12 @@ int feed_newest(struct archiver_redis *r, const struct plan_stream *s, struct st
  * `again`: the first of those that are to be added again, since the archive does not have them; after the position:
  * none. */
 int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, struct streamid again, int64_t now_ms);
+
+/* This Redis' run_id, "" when it is not to be had, and the one that RKEY_ARCHIVE_RUN says. */
+int feed_run(struct archiver_redis *r, char run[RKEY_RUN_MAX], char compared[RKEY_RUN_MAX]);
+
+/* Says there that this Redis, as it runs now, has all that the archive has not. *said: it took that. */
+int feed_compared(struct archiver_redis *r, const char *run, bool *said);
 
 /* Trims entries[i] entries of each stream (0: none), all of them before its position. *trimmed: how many it were; what
  * Redis refuses to trim stays, and *refused says so. */

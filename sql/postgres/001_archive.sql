@@ -111,3 +111,9 @@ CREATE TABLE gaps (
     before_seq bigint NOT NULL,
     noticed_ms bigint NOT NULL
 );
+
+-- The run_id of the Redis that was compared with the archive the last time, which Redis knows, too.
+CREATE TABLE compared (
+    run text NOT NULL
+);
+INSERT INTO compared (run) VALUES ('');

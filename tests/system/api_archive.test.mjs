@@ -142,6 +142,51 @@ describe('commands and events across the seam', () => {
     });
 });
 
+describe('a Redis that was started again, and that no archiver has compared', () => {
+    it('is asked for nothing that is archived, whatever it has of it; 503 without the archive; and is believed once it was compared', async () => {
+        const [device, other, both] = [name(), name(), []];
+        const all = Array.from({ length: 30 }, (_, i) => `${T + i}-0`);
+        for (const [i, id] of all.entries()) {
+            if (i === 25) for (const one of [device, other]) await rig.archive(one, { hot: 10 });
+            for (const one of [device, other]) {
+                await rig.add(one, id);
+                both.push(`${one} ${id}`);
+            }
+        }
+        const lost = [0, 1, 2].map((i) => `${T + 22 + i}-0`); // archived, and gone from Redis' end
+        await rig.redis.call('XDEL', `tr:tel:${device}`, ...lost);
+        await rig.redis.call('DEL', `tr:tel:${other}`);
+        const file = rig.database.slice('sqlite:'.length);
+        await rig.compared('another');
+        const api = await rig.startApi('unsure', { workers: 1 });
+        const port = await rig.startNginx(rig.socket('unsure'));
+        const ask = (query) => rig.ok(`/api/telemetry?${query}`, { port });
+        const here = both.filter((line) => line.startsWith(device) || all.indexOf(line.split(' ')[1]) < 25);
+        for (const order of ['asc', 'desc']) {
+            const one = await ask(`device_id=${device}&order=${order}&from=${T}&to=${T + 20}`);
+            assert.equal(one.headers.etag, undefined);
+            for (const limit of [1, 4, 100]) {
+                assert.deepEqual(ids(await rig.walk(`/api/telemetry?device_id=${device}&order=${order}&limit=${limit}`, { port })), order === 'asc' ? all : [...all].reverse());
+                const items = await rig.walk(`/api/telemetry?device_id=${device},${other}&order=${order}&limit=${limit}`, { port });
+                assert.deepEqual(items.map((item) => `${item.device_id} ${item.id}`).sort(), [...here].sort());
+            }
+        }
+        assert.equal((await ask(`device_id=${device}&from=${T}&format=csv`)).text.split('\r\n').length, 32);
+        assert.equal((await ask(`device_id=${device}&from=${T}&step=1h&agg=count`)).json.items[0].battery, 30);
+        fs.renameSync(file, `${file}.moved`);
+        fs.mkdirSync(file);
+        for (const suffix of ['', '&order=asc'])
+            assert.equal((await rig.ok(`/api/telemetry?device_id=${device}&limit=5${suffix}&from=${T + 25}`)).json.count, 5);
+        for (const suffix of ['', '&order=asc', '&format=csv'])
+            assertProblem(await rig.ask(`/api/telemetry?device_id=${device}&from=${T + 25}${suffix}`, { port }), 503, /^the archive, /);
+        fs.rmdirSync(file);
+        fs.renameSync(`${file}.moved`, file);
+        await rig.compared();
+        assert.equal((await ask(`device_id=${device}&limit=100`)).json.count, 27);
+        assert.equal((await api.stop()).code, 0);
+    });
+});
+
 describe('the archive away', () => {
     const file = () => rig.database.slice('sqlite:'.length);
     let old, fresh;

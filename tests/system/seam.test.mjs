@@ -70,7 +70,8 @@ class Run {
         if (!world.sqlBroken) {
             for (const how of kind === 'sqlite' ? ['move', ...(frozen.length ? [] : ['lock'])] : LONG ? ['stop', 'kill', 'freeze'] : ['stop', 'kill']) may(`the database goes: ${how}`, kind === 'sqlite' ? 1 : 0.5, () => world.sqlGoes(how));
         } else may(`the database is back: ${world.sqlBroken}`, 8, () => world.sqlReturns());
-        if (!world.redisAway && !world.sqlBroken) may('Redis loses its end', 0.5, () => this.loseEnd());
+        // What a cap has removed could come back: the model does not know.
+        if (!world.redisAway && !world.sqlBroken && !this.capped) may('Redis loses its end', 0.5, () => this.loseEnd());
         if (world.archivers.length === 0 && !world.redisAway && !world.sqlBroken) may('the hard cap', 2, () => this.cap());
         if (!world.redisAway) may('kill Redis', 1, () => world.killRedis());
         else may('restart Redis', 12, () => world.restartRedis());
@@ -80,7 +81,7 @@ class Run {
     }
 
     // Redis comes back without the end of what it had acknowledged, as after a loss of power, and is written to at once. What
-    // was archived is still there. The archiver notices, and has Redis' part answered by the archive.
+    // was archived is still there, and is answered at once, whether or not an archiver has looked.
     async loseEnd() {
         const { world } = this;
         if (this.chance(0.5)) for (const part of [...world.archivers]) await world.endArchiver(part, 'SIGKILL', true);
@@ -88,27 +89,37 @@ class Run {
         await world.killRedis();
         world.cutRedis(this.between(1, 20000));
         await world.restartRedis();
+        await this.forget(DEVICES);
+        await this.askAll();
         await world.redis.call('DEL', 'tr:archive', 'tr:archiver');
         await this.write(300, true);
+        await this.askAll();
         if (world.archivers.length === 0) await world.startArchiver();
         await until(() => world.redis.call('EXISTS', 'tr:archive'), 10000, 'the archiver is at work again');
         await this.audit.write(1);
         await this.settled(); // so nothing that was read before is under way to the archive any more
-        const kept = await world.stored(SAMPLES, []);
-        for (const device of DEVICES) world.series.retain(device, ({ ms, seq }) => kept.has(`${device} ${ms}-${seq}`));
+        await this.forget([]);
         await this.audit.retain();
         this.kept = [];
+        await this.askAll();
+    }
+
+    // The model forgets the samples that are nowhere: neither archived nor in the Redis streams of these devices.
+    async forget(devices) {
+        const stored = await this.world.stored(SAMPLES, devices);
+        for (const device of DEVICES) this.world.series.retain(device, ({ ms, seq }) => stored.has(`${device} ${ms}-${seq}`));
+    }
+
+    // All of each device's history.
+    async askAll() {
         for (const device of DEVICES)
-            await until(async () => {
-                const query = { devices: [device], order: 'desc', limit: 10000, format: 'json' };
-                const answer = await world.question(this.target(query));
-                const reason = answer ? differs('json', answer, world.series.select(query)) : 'no answer';
-                if (reason) throw new Error(this.fail(this.target(query), reason));
-                return true;
-            }, 5000, `${device} is one history again; ${world.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 20);
-        // Behind what the archiver did to Redis, so that a second loss does not undo just that.
-        await this.write(1, true);
-        await this.settled();
+            for (const order of ['asc', 'desc']) {
+                const query = { devices: [device], order, limit: 10000, format: 'json' };
+                const target = this.target(query);
+                const answer = await until(() => this.world.question(target), 5000, this.fail(target, 'an answer'), 20);
+                const reason = differs('json', answer, this.world.series.select(query));
+                assert.equal(reason, null, this.fail(target, reason));
+            }
     }
 
     // The relays' hard cap removes samples, archived or not.
@@ -123,6 +134,7 @@ class Run {
         const before = world.series.entries(device).length;
         world.series.retain(device, ({ ms, seq }) => kept.has(`${device} ${ms}-${seq}`));
         const [[first]] = await world.redis.call('XRANGE', key, '-', '+', 'COUNT', 1);
+        this.capped = true;
         if (world.series.entries(device).length < before) this.gaps.set(`${device} ${last}`, first);
         this.kept = [];
     }
@@ -149,6 +161,7 @@ class Run {
     async settled() {
         await until(() => this.world.archived(), 20000, `the archiver has all; ${this.world.archivers.map((part) => part.log.slice(-1500)).join('\n')}`, 20);
         this.counts.archived++;
+        this.capped = false;
     }
 
     async step() {

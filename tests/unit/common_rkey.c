@@ -35,8 +35,31 @@ static void bounded(void **state)
     assert_int_equal(rkey_join(key, id, "x"), 0);
 }
 
+static void runs(void **state)
+{
+    (void)state;
+    char run[RKEY_RUN_MAX], info[200];
+    rkey_run_id(run, "# Server\r\nredis_version:7.0.15\r\nrun_id:5b6d7cc4c0de8dbe\r\ntcp_port:0\r\n");
+    assert_string_equal(run, "5b6d7cc4c0de8dbe");
+    rkey_run_id(run, "# Server\nrun_id:5b6d");
+    assert_string_equal(run, "5b6d");
+    static const char *const none[] = {"", "run_id:", "# Server\r\nmaster_run_id:1\r\n", "# Server\r\nrun_id:\r\n"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        rkey_run_id(run, none[i]);
+        assert_string_equal(run, "");
+    }
+    memset(info, 'a', sizeof(info));
+    memcpy(info, "\nrun_id:", 8);
+    info[8 + RKEY_RUN_MAX] = '\0';
+    rkey_run_id(run, info);
+    assert_string_equal(run, "");
+    info[8 + RKEY_RUN_MAX - 1] = '\0';
+    rkey_run_id(run, info);
+    assert_int_equal(strlen(run), RKEY_RUN_MAX - 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(joins), cmocka_unit_test(bounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(joins), cmocka_unit_test(bounded), cmocka_unit_test(runs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,24 @@ static void positions_are_fenced(void **state)
     archive_destroy(b);
 }
 
+static void note_of_the_compared(void **state)
+{
+    (void)state;
+    char run[ARCHIVE_RUN_MAX];
+    struct archive *a = db_make(), *reader = db_open(ARCHIVE_READ, DB_MS);
+    db_ok(a, archive_compared(a, run));
+    assert_string_equal(run, "");
+    db_ok(a, archive_set_compared(a, "5b6d7cc4c0de8dbe7fba11fe5bd1b5b4e1b4f3a1"));
+    db_ok(reader, archive_compared(reader, run));
+    assert_string_equal(run, "5b6d7cc4c0de8dbe7fba11fe5bd1b5b4e1b4f3a1");
+    db_ok(a, archive_set_compared(a, "another"));
+    db_ok(reader, archive_compared(reader, run));
+    assert_string_equal(run, "another");
+    assert_int_equal(archive_set_compared(reader, "no"), -1);
+    archive_destroy(a);
+    archive_destroy(reader);
+}
+
 static void first_entries_after_a_first_look(void **state)
 {
     (void)state;
@@ -482,10 +500,11 @@ static void a_killed_writer_leaves_whole_commits(void **state)
     cmocka_unit_test(texts_come_back_byte_for_byte), cmocka_unit_test(as_many_metrics_as_there_may_be),                \
         cmocka_unit_test(any_bytes), cmocka_unit_test(bytes_behind_a_nul),                                             \
         cmocka_unit_test(what_is_no_sample_is_left_out), cmocka_unit_test(ranges), cmocka_unit_test(long_ranges),      \
-        cmocka_unit_test(positions_are_fenced), cmocka_unit_test(first_entries_after_a_first_look),                    \
-        cmocka_unit_test(nobody_writes_twice), cmocka_unit_test(a_failure_leaves_nothing),                             \
-        cmocka_unit_test(mistakes_of_the_caller), cmocka_unit_test(damage_is_named), cmocka_unit_test(versions),       \
-        cmocka_unit_test(migrations_at_once), cmocka_unit_test(a_killed_writer_leaves_whole_commits)
+        cmocka_unit_test(positions_are_fenced), cmocka_unit_test(note_of_the_compared),                                \
+        cmocka_unit_test(first_entries_after_a_first_look), cmocka_unit_test(nobody_writes_twice),                     \
+        cmocka_unit_test(a_failure_leaves_nothing), cmocka_unit_test(mistakes_of_the_caller),                          \
+        cmocka_unit_test(damage_is_named), cmocka_unit_test(versions), cmocka_unit_test(migrations_at_once),           \
+        cmocka_unit_test(a_killed_writer_leaves_whole_commits)
 
 int main(void)
 {

@@ -127,6 +127,13 @@ export class ApiRig {
             redis.close();
             return null;
         }, 10000, 'redis answers');
+        await this.compared();
+    }
+
+    // As an archiver says once it has compared this Redis with the archive; or of another one.
+    async compared(run) {
+        const info = await this.redis.call('INFO', 'server');
+        await this.redis.call('SET', 'tr:archive:run', run ?? /^run_id:(\w+)/m.exec(info)[1]);
     }
 
     sanitizers(name) {
@@ -211,11 +218,11 @@ export class ApiRig {
     }
 
     // All pages from a first target on: the items in order.
-    async walk(target, { between = async () => {}, byLink = false } = {}) {
+    async walk(target, { between = async () => {}, byLink = false, port } = {}) {
         const items = [];
         for (let next = target, pages = 0; next; pages++) {
             assert.ok(pages < 1000, 'the walk ends');
-            const { json, headers } = await this.ok(next);
+            const { json, headers } = await this.ok(next, { port });
             assert.equal(json.count, json.items.length);
             items.push(...json.items);
             const link = headers.link ? /^<([^>]+)>; rel="next"$/.exec(headers.link)[1] : null;

@@ -191,10 +191,10 @@ export class World extends ApiRig {
 
     // The ids of a kind that are stored anywhere, each as "DEVICE MS-SEQ".
     async stored(kind, devices) {
-        const all = new Set();
+        const all = new Set(); // Redis first: what leaves it meanwhile is archived
+        for (const device of devices) for (const [id] of await this.redis.call('XRANGE', STREAMS[kind] + device, '-', '+')) all.add(`${device} ${id}`);
         const rows = await this.db.query(kind === EVENTS ? "SELECT '', ms, seq FROM events" : `SELECT d.device_id, s.ms, s.seq FROM ${TABLES[kind]} s JOIN devices d ON d.id = s.device`);
         for (const [device, ms, seq] of rows) all.add(`${device} ${ms}-${seq}`);
-        for (const device of devices) for (const [id] of await this.redis.call('XRANGE', STREAMS[kind] + device, '-', '+')) all.add(`${device} ${id}`);
         return all;
     }
 
