@@ -5,8 +5,8 @@
  * every call has the deadline of archive_create. Calls return 0, or -1 with archive_reason() set and the outputs
  * unspecified: the database is away, or is not what this version knows; the next call connects again. What is handed to
  * a callback lives until that returns. A callback makes no calls of its own; its time counts for the deadline; it ends
- * a call early by returning non-zero, which is not an error. Looking up a host's name has no deadline: an address is
- * better.
+ * a call early by returning non-zero, which is not an error. Looking up a host's name has a time limit of its own, of
+ * about a second per name server: an address is better.
  *
  * An entry keeps the id that it has in its stream. `device_id` is "" for the one stream of events.
  */

@@ -41,6 +41,8 @@ static struct archive_db *create(const char *database)
         return NULL;
     }
     archive_postgres_init_bulk(p);
+    /* libpq waits for the resolver, which by itself tries for 10 s; unless it is told otherwise from outside. */
+    setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
     return &p->db;
 }
 

@@ -1,7 +1,7 @@
 // telerelayctl, run as people run it, with both databases.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { program, temporaryDirectory, within } from './lib/harness.mjs';
@@ -62,6 +62,27 @@ test('status says what is there, and what is not', async () => {
     assert.match(out, /^oldest sample 2026-01-15T10:30:45\.123Z, newest 2026-01-15T10:30:46\.000Z$/m);
     assert.match(out, /^gaps +2\n {2}events between 1-0 and 2-0, noticed .*\n {2}samples of r1 between 5-1 and 1768473045123-0, noticed 2026-01-15T10:30:50\.000Z$/m);
     await postgres.query('DELETE FROM gaps; DELETE FROM positions; DELETE FROM samples; DELETE FROM shapes; DELETE FROM devices WHERE id > 0');
+});
+
+test('name servers that do not answer are not waited for', async (t) => {
+    const own = process.getuid() === 0 ? [] : ['--map-root-user'];
+    if (spawnSync('unshare', ['-m', '-n', ...own, 'true']).status !== 0) return t.skip('may not have namespaces');
+    // A network where nothing answers: the name server's address has an interface, and nobody is behind it.
+    const silent = `set -e
+        ip link set lo up; ip link add veth0 type veth peer name veth1
+        ip addr add 192.0.2.1/24 dev veth0; ip link set veth0 up; ip link set veth1 up
+        ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:01 dev veth0
+        echo nameserver 192.0.2.2 >${dir}/resolv.conf; echo hosts: dns >${dir}/nsswitch.conf
+        mount --bind ${dir}/resolv.conf /etc/resolv.conf; mount --bind ${dir}/nsswitch.conf /etc/nsswitch.conf
+        exec "$@"`;
+    const { RES_OPTIONS, ...env } = process.env;
+    const begun = performance.now();
+    const { status, stderr } = spawnSync('unshare', ['-m', '-n', ...own, 'sh', '-c', silent, 'sh', program('telerelayctl'), 'archive', 'status'],
+        { env: { ...env, TELERELAY_CONFIG: '', TELERELAY_ARCHIVE_DATABASE: 'postgresql://db.example.com/x' }, encoding: 'utf8', timeout: 60000 });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /^archive: PostgreSQL: could not translate host name "db.example.com"/);
+    const took = performance.now() - begun;
+    assert.ok(took > 900 && took < 4000, `${took} ms`); // waited, and not for as long as the resolver would
 });
 
 test('what cannot be done is said', async () => {
