@@ -26,10 +26,10 @@
 struct store {
     struct conf_redis conf;
     int redis_ms;
-    redisContext *redis; /* NULL: not connected */
-    int64_t retry_at_ms; /* monotonic; no connecting before */
-    bool compared;       /* store_compared(), of this connection … */
-    bool relied;         /* … and that this request was told so */
+    redisContext *redis;                        /* NULL: not connected */
+    int64_t retry_at_ms;                        /* monotonic; no connecting before */
+    bool compared;                              /* store_compared(), of this connection … */
+    enum { NOT_ASKED, SAID_NO, SAID_YES } said; /* … and what this request was told */
     struct arena arena;
     struct store_node *nodes;
     size_t n_nodes, cap_nodes;
@@ -154,7 +154,7 @@ void store_release(struct store *s)
     arena_reset(&s->arena, ARENA_KEEP);
     buf_clear(&s->out, OUT_KEEP);
     s->replies = 0;
-    s->relied = false;
+    s->said = NOT_ASKED;
     s->n_nodes = 0;
     if (s->cap_nodes > NODES_KEEP) {
         free(s->nodes);
@@ -343,6 +343,8 @@ static int compare(struct store *s)
         drop(s);
         return -1;
     }
+    if (store_check(s, 0) < 0 || store_check(s, 1) < 0)
+        return -1;
     if (s->nodes[0].kind == STORE_STRING)
         rkey_run_id(run, s->nodes[0].u.text);
     s->compared = run[0] && s->nodes[1].kind == STORE_STRING && strcmp(run, s->nodes[1].u.text) == 0;
@@ -359,23 +361,23 @@ static bool is_closed(const struct store *s)
 
 int store_compared(struct store *s, bool *compared)
 {
-    if (s->redis && is_closed(s))
-        drop(s);
-    if (!s->redis && open_connection(s) < 0)
-        return -1;
-    if (!s->compared && compare(s) < 0)
-        return -1;
-    *compared = s->compared;
-    s->relied = s->relied || s->compared;
+    if (s->said == NOT_ASKED) {
+        if (s->redis && is_closed(s))
+            drop(s);
+        if ((!s->redis && open_connection(s) < 0) || (!s->compared && compare(s) < 0))
+            return -1;
+        s->said = s->compared ? SAID_YES : SAID_NO;
+    }
+    *compared = s->said == SAID_YES;
     return 0;
 }
 
 /* After a loss of the connection amid a request. */
 static int reopen(struct store *s)
 {
-    if (open_connection(s) < 0 || (s->relied && compare(s) < 0))
+    if (open_connection(s) < 0 || (s->said == SAID_YES && compare(s) < 0))
         return -1;
-    return s->relied && !s->compared ? store_fail(s, "read", "Redis was started again meanwhile") : 0;
+    return s->said == SAID_YES && !s->compared ? store_fail(s, "read", "Redis was started again meanwhile") : 0;
 }
 
 int store_run(struct store *s)

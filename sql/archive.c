@@ -346,11 +346,11 @@ int archive_positions(struct archive *a, archive_position_fn *fn, void *ctx)
     return a->db->driver->positions(a->db, fn, ctx) == 0 ? 0 : archive_broken(a);
 }
 
-int archive_compared(struct archive *a, char run[ARCHIVE_RUN_MAX])
+int archive_followed(struct archive *a, char run[ARCHIVE_RUN_MAX])
 {
     if (archive_ready(a) != 0)
         return -1;
-    return a->db->driver->compared(a->db, run) == 0 ? 0 : archive_broken(a);
+    return a->db->driver->followed(a->db, run) == 0 ? 0 : archive_broken(a);
 }
 
 int archive_metrics(struct archive *a, const char *device_id, archive_metric_fn *fn, void *ctx)

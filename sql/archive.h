@@ -133,7 +133,8 @@ struct archive_part {
 
 enum archive_commit {
     ARCHIVE_COMMITTED,
-    ARCHIVE_RACED, /* nothing was written: a position is not `from`, so another archiver has been at work */
+    ARCHIVE_RACED, /* nothing was written: another archiver has been at work (a position is not `from`, archive_follow)
+                    */
     ARCHIVE_FAILED /* nothing was written, or (a connection lost during COMMIT) all of it: see the positions */
 };
 
@@ -144,10 +145,13 @@ enum archive_commit {
  */
 enum archive_commit archive_commit(struct archive *a, const struct archive_part *parts, size_t n, int64_t now_ms);
 
-/* A note, empty at first: which Redis (its run_id) was compared with the archive the last time. */
+/*
+ * A note: which Redis (its run_id) the archive follows; "" at first. archive_follow() makes one, and of those who made
+ * one before it says ARCHIVE_RACED to every later commit, unless it was the same Redis.
+ */
 #define ARCHIVE_RUN_MAX 64
-int archive_compared(struct archive *a, char run[ARCHIVE_RUN_MAX]);
-int archive_set_compared(struct archive *a, const char *run);
+int archive_followed(struct archive *a, char run[ARCHIVE_RUN_MAX]);
+int archive_follow(struct archive *a, const char *run);
 
 /* Deletes at most `most` rows that are older than before_ms; *deleted says how many it was. */
 int archive_expire(struct archive *a, enum archive_kind kind, int64_t before_ms, int most, int64_t *deleted);

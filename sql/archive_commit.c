@@ -4,6 +4,7 @@
 #include "common/msg.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,6 +216,11 @@ static int find_devices(struct work *w)
 static enum archive_commit write_parts(struct work *w)
 {
     bool raced = false;
+    char run[ARCHIVE_RUN_MAX];
+    if (w->a->follows && w->db->driver->followed(w->db, run) != 0)
+        return ARCHIVE_FAILED;
+    if (w->a->follows && strcmp(run, w->a->run) != 0)
+        return ARCHIVE_RACED;
     if (find_devices(w) != 0 || w->db->driver->move(w->db, w->moves, w->n, &raced) != 0)
         return ARCHIVE_FAILED;
     if (raced)
@@ -273,12 +279,14 @@ static int begin_writing(struct archive *a)
     return archive_broken(a);
 }
 
-int archive_set_compared(struct archive *a, const char *run)
+int archive_follow(struct archive *a, const char *run)
 {
     if (begin_writing(a) != 0)
         return -1;
-    if (a->db->driver->set_compared(a->db, run) != 0 || a->db->driver->commit(a->db) != 0)
+    if (a->db->driver->follow(a->db, run) != 0 || a->db->driver->commit(a->db) != 0)
         return archive_broken(a);
+    snprintf(a->run, sizeof(a->run), "%s", run);
+    a->follows = true;
     return 0;
 }
 

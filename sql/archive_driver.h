@@ -77,7 +77,7 @@ struct archive_driver {
     int (*position)(struct archive_db *db, enum archive_kind kind, int64_t device, struct streamid *position,
                     bool *known);
     int (*positions)(struct archive_db *db, archive_position_fn *fn, void *ctx);
-    int (*compared)(struct archive_db *db, char run[ARCHIVE_RUN_MAX]);
+    int (*followed)(struct archive_db *db, char run[ARCHIVE_RUN_MAX]);
     int (*metrics)(struct archive_db *db, int64_t device, archive_metric_fn *fn, void *ctx);
     int (*rollup)(struct archive_db *db, enum archive_tier tier, int64_t device, int64_t metric, int64_t from_ms,
                   int64_t to_ms, archive_bucket_fn *fn, void *ctx);
@@ -90,7 +90,7 @@ struct archive_driver {
     int (*row)(struct archive_db *db, enum archive_kind kind, int64_t device, const struct archive_raw *raw);
     int (*delta)(struct archive_db *db, enum archive_tier tier, const struct rollup_delta *delta);
     int (*device_metric)(struct archive_db *db, int64_t device, int64_t metric); /* may be there already */
-    int (*set_compared)(struct archive_db *db, const char *run);
+    int (*follow)(struct archive_db *db, const char *run);
     int (*expire)(struct archive_db *db, enum archive_kind kind, int64_t before_ms, int most, int64_t *deleted);
     int (*expire_rollup)(struct archive_db *db, enum archive_tier tier, int64_t before_ms, int most, int64_t *deleted);
 };
@@ -123,6 +123,8 @@ struct archive {
     struct names *pairs;                /* device and metric that device_metrics has */
     struct rollup *rollup;              /* of the running commit */
     bool checked;                       /* that this connection's schema is the one wanted */
+    char run[ARCHIVE_RUN_MAX];          /* archive_follow(), … */
+    bool follows;                       /* … which was called */
     bool in_view;
     bool view_lost; /* its connection was dropped: it cannot go on */
     char reason[ARCHIVE_REASON_MAX];

@@ -263,7 +263,7 @@ const struct archive_driver archive_postgres = {
     .rows = archive_postgres_rows,
     .position = archive_postgres_position,
     .positions = archive_postgres_positions,
-    .compared = archive_postgres_compared,
+    .followed = archive_postgres_followed,
     .metrics = archive_postgres_metrics,
     .rollup = archive_postgres_rollup,
     .gaps = archive_postgres_gaps,
@@ -273,7 +273,7 @@ const struct archive_driver archive_postgres = {
     .row = archive_postgres_row,
     .delta = archive_postgres_delta,
     .device_metric = archive_postgres_device_metric,
-    .set_compared = archive_postgres_set_compared,
+    .follow = archive_postgres_follow,
     .expire = archive_postgres_expire,
     .expire_rollup = archive_postgres_expire_rollup,
 };

@@ -71,10 +71,10 @@ int archive_postgres_positions(struct archive_db *db, archive_position_fn *fn, v
     return 0;
 }
 
-int archive_postgres_compared(struct archive_db *db, char run[ARCHIVE_RUN_MAX])
+int archive_postgres_followed(struct archive_db *db, char run[ARCHIVE_RUN_MAX])
 {
     struct archive_postgres_params params = {0};
-    PGresult *r = archive_postgres_run(of(db), Q_COMPARED, &params);
+    PGresult *r = archive_postgres_run(of(db), Q_FOLLOWED, &params);
     if (r == NULL)
         return -1;
     snprintf(run, ARCHIVE_RUN_MAX, "%s", PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");

@@ -53,7 +53,7 @@ const char *const archive_postgres_texts[Q_STATEMENTS] = {
     [Q_POSITIONS] =
         "SELECT p.kind::bigint, d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device "
         "ORDER BY p.kind, p.device",
-    [Q_COMPARED] = "SELECT run FROM compared",
+    [Q_FOLLOWED] = "SELECT run FROM followed",
     [Q_METRICS] = "SELECT m.name FROM device_metrics d JOIN metrics m ON m.id = d.metric "
                   "WHERE d.device = $1::bigint::integer ORDER BY m.name",
     [Q_ROLLUP + ARCHIVE_MINUTE] = ROLLUP("minutes"),
@@ -87,7 +87,7 @@ const char *const archive_postgres_texts[Q_STATEMENTS] = {
     [Q_DELTA + ARCHIVE_HOUR] = DELTA("hours"),
     [Q_DEVICE_METRIC] = "INSERT INTO device_metrics (device, metric) VALUES ($1::bigint::integer, "
                         "$2::bigint::integer) ON CONFLICT DO NOTHING",
-    [Q_SET_COMPARED] = "UPDATE compared SET run = $1::text",
+    [Q_FOLLOW] = "UPDATE followed SET run = $1::text",
     [Q_EXPIRE + ARCHIVE_SAMPLES] = EXPIRE("samples"),
     [Q_EXPIRE + ARCHIVE_COMMANDS] = EXPIRE("commands"),
     [Q_EXPIRE + ARCHIVE_OUTCOMES] = EXPIRE("outcomes"),

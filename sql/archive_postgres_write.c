@@ -223,11 +223,11 @@ int archive_postgres_device_metric(struct archive_db *db, int64_t device, int64_
     return result != NULL ? 0 : -1;
 }
 
-int archive_postgres_set_compared(struct archive_db *db, const char *run)
+int archive_postgres_follow(struct archive_db *db, const char *run)
 {
     struct archive_postgres_params params = {0};
     archive_postgres_bytes(&params, run, strlen(run));
-    PGresult *result = archive_postgres_run(of(db), Q_SET_COMPARED, &params);
+    PGresult *result = archive_postgres_run(of(db), Q_FOLLOW, &params);
     PQclear(result);
     return result != NULL ? 0 : -1;
 }

@@ -71,7 +71,7 @@ static const char *const texts[Q_STATEMENTS] = {
     [Q_POSITION] = "SELECT ms, seq FROM positions WHERE kind = ?1 AND device = ?2",
     [Q_POSITIONS] = "SELECT p.kind, d.device_id, p.ms, p.seq FROM positions p JOIN devices d ON d.id = p.device "
                     "ORDER BY p.kind, p.device",
-    [Q_COMPARED] = "SELECT run FROM compared",
+    [Q_FOLLOWED] = "SELECT run FROM followed",
     [Q_METRICS] = "SELECT m.name FROM device_metrics d JOIN metrics m ON m.id = d.metric WHERE d.device = ?1 "
                   "ORDER BY m.name",
     [Q_ROLLUP + ARCHIVE_MINUTE] = ROLLUP("minutes"),
@@ -96,7 +96,7 @@ static const char *const texts[Q_STATEMENTS] = {
     [Q_DELTA + ARCHIVE_MINUTE] = DELTA("minutes"),
     [Q_DELTA + ARCHIVE_HOUR] = DELTA("hours"),
     [Q_DEVICE_METRIC] = "INSERT OR IGNORE INTO device_metrics (device, metric) VALUES (?1, ?2)",
-    [Q_SET_COMPARED] = "UPDATE compared SET run = ?1",
+    [Q_FOLLOW] = "UPDATE followed SET run = ?1",
     [Q_EXPIRE + ARCHIVE_SAMPLES] = EXPIRE("samples"),
     [Q_EXPIRE + ARCHIVE_COMMANDS] = EXPIRE("commands"),
     [Q_EXPIRE + ARCHIVE_OUTCOMES] = EXPIRE("outcomes"),
@@ -451,7 +451,7 @@ const struct archive_driver archive_sqlite = {
     .rows = archive_sqlite_rows,
     .position = archive_sqlite_position,
     .positions = archive_sqlite_positions,
-    .compared = archive_sqlite_compared,
+    .followed = archive_sqlite_followed,
     .metrics = archive_sqlite_metrics,
     .rollup = archive_sqlite_rollup,
     .gaps = archive_sqlite_gaps,
@@ -461,7 +461,7 @@ const struct archive_driver archive_sqlite = {
     .row = archive_sqlite_row,
     .delta = archive_sqlite_delta,
     .device_metric = archive_sqlite_device_metric,
-    .set_compared = archive_sqlite_set_compared,
+    .follow = archive_sqlite_follow,
     .expire = archive_sqlite_expire,
     .expire_rollup = archive_sqlite_expire_rollup,
 };

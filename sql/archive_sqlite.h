@@ -20,7 +20,7 @@ enum archive_sqlite_statement {
     Q_ROWS_DESC = Q_ROWS + ARCHIVE_KINDS,
     Q_POSITION = Q_ROWS_DESC + ARCHIVE_KINDS,
     Q_POSITIONS,
-    Q_COMPARED,
+    Q_FOLLOWED,
     Q_METRICS,
     Q_ROLLUP,
     Q_GAPS = Q_ROLLUP + ARCHIVE_TIERS,
@@ -32,7 +32,7 @@ enum archive_sqlite_statement {
     Q_ROW,
     Q_DELTA = Q_ROW + ARCHIVE_KINDS,
     Q_DEVICE_METRIC = Q_DELTA + ARCHIVE_TIERS,
-    Q_SET_COMPARED,
+    Q_FOLLOW,
     Q_EXPIRE,
     Q_EXPIRE_ROLLUP = Q_EXPIRE + ARCHIVE_KINDS,
     Q_TOTAL = Q_EXPIRE_ROLLUP + ARCHIVE_TIERS,
@@ -65,7 +65,7 @@ int archive_sqlite_rows(struct archive_db *db, enum archive_kind kind, int64_t d
 int archive_sqlite_position(struct archive_db *db, enum archive_kind kind, int64_t device, struct streamid *position,
                             bool *known);
 int archive_sqlite_positions(struct archive_db *db, archive_position_fn *fn, void *ctx);
-int archive_sqlite_compared(struct archive_db *db, char run[ARCHIVE_RUN_MAX]);
+int archive_sqlite_followed(struct archive_db *db, char run[ARCHIVE_RUN_MAX]);
 int archive_sqlite_metrics(struct archive_db *db, int64_t device, archive_metric_fn *fn, void *ctx);
 int archive_sqlite_rollup(struct archive_db *db, enum archive_tier tier, int64_t device, int64_t metric,
                           int64_t from_ms, int64_t to_ms, archive_bucket_fn *fn, void *ctx);
@@ -79,7 +79,7 @@ int archive_sqlite_gap(struct archive_db *db, enum archive_kind kind, int64_t de
 int archive_sqlite_row(struct archive_db *db, enum archive_kind kind, int64_t device, const struct archive_raw *raw);
 int archive_sqlite_delta(struct archive_db *db, enum archive_tier tier, const struct rollup_delta *delta);
 int archive_sqlite_device_metric(struct archive_db *db, int64_t device, int64_t metric);
-int archive_sqlite_set_compared(struct archive_db *db, const char *run);
+int archive_sqlite_follow(struct archive_db *db, const char *run);
 int archive_sqlite_expire(struct archive_db *db, enum archive_kind kind, int64_t before_ms, int most, int64_t *deleted);
 int archive_sqlite_expire_rollup(struct archive_db *db, enum archive_tier tier, int64_t before_ms, int most,
                                  int64_t *deleted);

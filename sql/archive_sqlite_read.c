@@ -87,10 +87,10 @@ int archive_sqlite_positions(struct archive_db *db, archive_position_fn *fn, voi
     return finish(q, code);
 }
 
-int archive_sqlite_compared(struct archive_db *db, char run[ARCHIVE_RUN_MAX])
+int archive_sqlite_followed(struct archive_db *db, char run[ARCHIVE_RUN_MAX])
 {
     struct archive_sqlite *s = of(db);
-    sqlite3_stmt *q = archive_sqlite_statement(s, Q_COMPARED);
+    sqlite3_stmt *q = archive_sqlite_statement(s, Q_FOLLOWED);
     if (q == NULL)
         return -1;
     int code = archive_sqlite_step(s, q);

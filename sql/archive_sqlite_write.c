@@ -111,10 +111,10 @@ int archive_sqlite_device_metric(struct archive_db *db, int64_t device, int64_t 
     return archive_sqlite_run(s, q);
 }
 
-int archive_sqlite_set_compared(struct archive_db *db, const char *run)
+int archive_sqlite_follow(struct archive_db *db, const char *run)
 {
     struct archive_sqlite *s = of(db);
-    sqlite3_stmt *q = archive_sqlite_statement(s, Q_SET_COMPARED);
+    sqlite3_stmt *q = archive_sqlite_statement(s, Q_FOLLOW);
     if (q == NULL)
         return -1;
     sqlite3_bind_text(q, 1, run, -1, SQLITE_STATIC);

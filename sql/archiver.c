@@ -88,7 +88,7 @@ enum archiver_step archiver_redis_away(struct archiver *a)
 {
     went(&a->redis_trouble, "redis_away", archiver_redis_reason(a->redis));
     archiver_redis_close(a->redis);
-    a->verified = false; /* what comes back may be another */
+    a->begun = false; /* what comes back may be another */
     return ARCHIVER_REDIS;
 }
 
@@ -98,7 +98,7 @@ enum archiver_step archiver_database_away(struct archiver *a)
         a->report.since_ms = clock_wall_ms();
     a->report.database_up = false;
     snprintf(a->report.reason, sizeof(a->report.reason), "%s", a->database_trouble.reason);
-    a->positioned = false; /* a commit that was lost on its way may have happened */
+    a->begun = false; /* a commit that was lost on its way may have happened */
     return ARCHIVER_DATABASE;
 }
 
@@ -137,7 +137,7 @@ static enum archiver_step hold_lease(struct archiver *a)
         if (!a->working) {
             if (!a->database_trouble.on)
                 log_info("working", log_str("instance", a->report.instance));
-            a->positioned = false;
+            a->begun = false;
         }
         a->working = true;
         a->lease_due_ms = clock_mono_ms() + lease_ms / 3;
@@ -170,7 +170,7 @@ static enum archiver_step connect_redis(struct archiver *a)
 {
     if (archiver_redis_is_open(a->redis))
         return ARCHIVER_OK;
-    a->verified = false;
+    a->begun = false;
     return archiver_redis_open(a->redis) < 0 ? archiver_redis_away(a) : ARCHIVER_OK;
 }
 
@@ -183,9 +183,7 @@ static enum archiver_step work(struct archiver *a)
     if ((step = connect_redis(a)) != ARCHIVER_OK || (step = hold_lease(a)) != ARCHIVER_OK)
         return step;
     came(a, &a->redis_trouble, "redis_back");
-    if (!a->positioned && (step = archiver_work_positions(a)) != ARCHIVER_OK)
-        return step;
-    if ((!a->verified || !a->noted) && (step = archiver_work_verify(a)) != ARCHIVER_OK)
+    if (!a->begun && (step = archiver_work_begin(a)) != ARCHIVER_OK)
         return step;
     a->sweep_due_ms = clock_mono_ms() + a->conf->archive.interval_ms;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -278,5 +276,5 @@ void archiver_reload(struct archiver *a)
         return;
     archive_destroy(a->db);
     a->db = db;
-    a->positioned = false;
+    a->begun = false;
 }

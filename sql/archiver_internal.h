@@ -34,15 +34,12 @@ struct archiver {
     struct report report;
     struct archiver_trouble redis_trouble, database_trouble;
 
-    bool working;           /* has the lease */
-    bool positioned;        /* the plan's positions are the archive's */
-    bool verified;          /* … and Redis has not gone back behind them, … */
-    bool noted;             /* … which Redis and the archive know, too: … */
-    char run[RKEY_RUN_MAX]; /* … Redis' run_id */
-    bool ever;              /* the archive had something when it was opened, or all streams have been read since */
-    bool refused;           /* Redis did not trim: was said */
-    int batch_less;         /* rows of a transaction than are configured */
-    uint64_t cursor;        /* of the look through all devices */
+    bool working;    /* has the lease */
+    bool begun;      /* the plan's positions are the archive's, and Redis has not gone back behind them */
+    bool ever;       /* the archive had something when it was opened, or all streams have been read since */
+    bool refused;    /* Redis did not trim: was said */
+    int batch_less;  /* rows of a transaction than are configured */
+    uint64_t cursor; /* of the look through all devices */
     int64_t lease_due_ms, publish_due_ms, peek_due_ms, sweep_due_ms; /* monotonic */
     int64_t aside_until_ms;                                          /* leaves the lease to others */
     int backoff_ms;
@@ -61,11 +58,10 @@ enum archiver_step archiver_database_away(struct archiver *a);
 void archiver_database_back(struct archiver *a);
 
 /* archiver_work.c */
-enum archiver_step archiver_work_positions(struct archiver *a); /* reads them from the archive */
-enum archiver_step archiver_work_verify(struct archiver *a);    /* compares them with a Redis that may be another */
-enum archiver_step archiver_work_sweep(struct archiver *a);     /* every stream once */
-enum archiver_step archiver_work_catch_up(struct archiver *a);  /* those behind, until the next sweep is due */
-enum archiver_step archiver_work_peek(struct archiver *a);      /* only looks at what waits */
+enum archiver_step archiver_work_begin(struct archiver *a);    /* with a Redis or an archive that may be another */
+enum archiver_step archiver_work_sweep(struct archiver *a);    /* every stream once */
+enum archiver_step archiver_work_catch_up(struct archiver *a); /* those behind, until the next sweep is due */
+enum archiver_step archiver_work_peek(struct archiver *a);     /* only looks at what waits */
 
 /* archiver_keep.c: deletes what is too old, until the next sweep is due. */
 enum archiver_step archiver_keep(struct archiver *a);

@@ -65,21 +65,14 @@ static int on_position(void *ctx, enum archive_kind kind, const char *device_id,
     return 0;
 }
 
-enum archiver_step archiver_work_positions(struct archiver *a)
+static enum archiver_step read_positions(struct archiver *a)
 {
-    int from, to;
     struct positions p = {.plan = a->plan};
-    if (archive_migrate(a->db, &from, &to) < 0)
-        return archiver_database_away(a);
-    if (from != to)
-        log_info("migrated", log_int("from", from), log_int("to", to));
     plan_forget_positions(a->plan);
     if (archive_positions(a->db, on_position, &p) < 0)
         return archiver_database_away(a);
     archiver_database_back(a);
     a->ever = a->ever || p.n > 0;
-    a->positioned = true;
-    a->verified = false;
     log_debug("positions", log_int("streams", (int64_t)p.n));
     return ARCHIVER_OK;
 }
@@ -162,9 +155,9 @@ static enum archiver_step find_new(struct archiver *a, const struct plan_stream 
     return ARCHIVER_OK;
 }
 
-/* The entry at the position is not in Redis, since the hard cap was faster or Redis has lost its end; or it may be
- * there though older ones are missing. */
-static enum archiver_step verify_one(struct archiver *a, struct plan_stream *s, struct back *back)
+/* The entry at the position is not in Redis: the hard cap was faster, or Redis has lost its end. Or it is `there`, and
+ * older ones may be missing. */
+static enum archiver_step verify_one(struct archiver *a, struct plan_stream *s, bool there, struct back *back)
 {
     struct plan_facts facts;
     struct streamid again = STREAMID_LAST;
@@ -173,7 +166,7 @@ static enum archiver_step verify_one(struct archiver *a, struct plan_stream *s, 
         return archiver_redis_away(a);
     if (plan_judge_missing(s, &facts) != PLAN_BACK)
         return ARCHIVER_OK;
-    if (facts.length > 0 || facts.last.ms > 0)
+    if (!there && (facts.length > 0 || facts.last.ms > 0))
         back->streams++;
     if (facts.length > 0 && (step = find_new(a, s, &again, &back->entries)) != ARCHIVER_OK)
         return step;
@@ -190,57 +183,16 @@ static enum archiver_step verify_group(struct archiver *a, struct plan_stream *c
     for (size_t i = 0; i < n; i++) {
         struct plan_stream *s = group[i];
         s->kept = s->length < hot(a, s->kind) ? s->length : hot(a, s->kind);
-        if ((all || !there[i]) && (step = verify_one(a, s, back)) != ARCHIVER_OK)
+        if (((all && !s->broken) || !there[i]) && (step = verify_one(a, s, there[i], back)) != ARCHIVER_OK)
             return step;
     }
     step = trim(a, group, n);
     return step == ARCHIVER_OK ? archiver_tend(a) : step;
 }
 
-/*
- * Redis and the archive each have a note of the Redis that was compared the last time. When they differ, Redis has lost
- * its end since then and with it, perhaps, that it was set aside: *all is.
- */
-static enum archiver_step compare_notes(struct archiver *a, bool *all)
+/* All streams of which something is archived; see compare(). */
+static enum archiver_step verify(struct archiver *a, bool all)
 {
-    char redis[RKEY_RUN_MAX], archive[ARCHIVE_RUN_MAX];
-    if (feed_run(a->redis, a->run, redis) < 0)
-        return archiver_redis_away(a);
-    if (archive_compared(a->db, archive) < 0)
-        return archiver_database_away(a);
-    *all = strcmp(redis, archive) != 0;
-    if (*all)
-        log_warn("redis_forgot", log_str("text", "Redis does not know what was noted in it the last time: all that is "
-                                                 "archived is answered from the archive"));
-    return ARCHIVER_OK;
-}
-
-/* Those who read history may believe this Redis now. Redis' note comes first: it may refuse it, while its disk is full.
- */
-static enum archiver_step note(struct archiver *a)
-{
-    bool taken;
-    if (feed_compared(a->redis, a->run, &taken) < 0)
-        return archiver_redis_away(a);
-    if (!taken && !a->verified)
-        log_warn("note_refused", log_str("reason", archiver_redis_reason(a->redis)),
-                 log_str("text", "until Redis takes it, all that is archived is answered from the archive"));
-    a->verified = true;
-    if (taken && archive_set_compared(a->db, a->run) < 0)
-        return archiver_database_away(a);
-    a->noted = taken;
-    return ARCHIVER_OK;
-}
-
-enum archiver_step archiver_work_verify(struct archiver *a)
-{
-    bool all = false;
-    enum archiver_step step;
-    if (a->verified)
-        return note(a);
-    a->noted = false;
-    if ((step = compare_notes(a, &all)) != ARCHIVER_OK)
-        return step;
     struct plan_stream *group[PLAN_GROUP];
     struct back back = {0};
     size_t n = 0, streams = plan_streams(a->plan);
@@ -249,7 +201,8 @@ enum archiver_step archiver_work_verify(struct archiver *a)
             group[n++] = plan_at(a->plan, i);
         if (n < PLAN_GROUP && (i + 1 < streams || n == 0))
             continue;
-        if ((step = verify_group(a, group, n, all, &back)) != ARCHIVER_OK)
+        enum archiver_step step = verify_group(a, group, n, all, &back);
+        if (step != ARCHIVER_OK)
             return step;
         n = 0;
     }
@@ -259,7 +212,37 @@ enum archiver_step archiver_work_verify(struct archiver *a)
                  log_int("entries", (int64_t)back.entries),
                  log_str("text", "Redis has lost entries that are archived; they are answered from the archive"));
     }
-    return note(a);
+    return ARCHIVER_OK;
+}
+
+/*
+ * The archive notes a Redis before its positions are read: nobody who followed another one moves them any more. Redis
+ * notes itself when it has been compared, before anything of it is archived. So a Redis that was started again and has
+ * another note than the archive has lost what was done to it then, perhaps that it was set aside: `all` is done again.
+ */
+enum archiver_step archiver_work_begin(struct archiver *a)
+{
+    char run[RKEY_RUN_MAX], compared[RKEY_RUN_MAX], followed[ARCHIVE_RUN_MAX];
+    enum archiver_step step;
+    int from, to;
+    if (archive_migrate(a->db, &from, &to) < 0)
+        return archiver_database_away(a);
+    if (from != to)
+        log_info("migrated", log_int("from", from), log_int("to", to));
+    if (feed_run(a->redis, run, compared) < 0)
+        return archiver_redis_away(a);
+    if (archive_followed(a->db, followed) < 0 || archive_follow(a->db, run) < 0)
+        return archiver_database_away(a);
+    bool is_new = strcmp(compared, run) != 0, all = is_new && strcmp(compared, followed) != 0;
+    if (all)
+        log_warn("redis_forgot", log_str("text", "Redis does not know which one it was the last time; all that is "
+                                                 "archived is answered from the archive"));
+    if ((step = read_positions(a)) != ARCHIVER_OK || (step = verify(a, all)) != ARCHIVER_OK)
+        return step;
+    if (is_new && feed_compared(a->redis, run) < 0)
+        return archiver_redis_away(a);
+    a->begun = true;
+    return ARCHIVER_OK;
 }
 
 /* --- committing ------------------------------------------------------------------------------------ */
@@ -312,7 +295,7 @@ static enum archiver_step commit(struct archiver *a)
         break;
     case ARCHIVE_RACED:
         a->report.failures++;
-        a->positioned = false;
+        a->begun = false;
         log_warn("raced", log_str("text", "another archiver has been at work; positions are read again"));
         return ARCHIVER_AGAIN;
     default:

@@ -461,20 +461,17 @@ int feed_run(struct archiver_redis *r, char run[RKEY_RUN_MAX], char compared[RKE
 {
     ARCHIVER_REDIS_QUEUE(r, "INFO", "server");
     ARCHIVER_REDIS_QUEUE(r, "GET", RKEY_ARCHIVE_RUN);
-    if (archiver_redis_run(r) < 0)
+    if (archiver_redis_run(r) < 0 || archiver_redis_check(r, 0) < 0 || archiver_redis_check(r, 1) < 0)
         return -1;
     rkey_run_id(run, archiver_redis_at(r, archiver_redis_node(r, 0)));
     snprintf(compared, RKEY_RUN_MAX, "%s", archiver_redis_at(r, archiver_redis_node(r, 1)));
-    return 0;
+    return run[0] ? 0 : archiver_redis_fail(r, "answer", "INFO has no run_id");
 }
 
-int feed_compared(struct archiver_redis *r, const char *run, bool *said)
+int feed_compared(struct archiver_redis *r, const char *run)
 {
     ARCHIVER_REDIS_QUEUE(r, "EVAL", compared_script, "1", RKEY_ARCHIVE_RUN, run);
-    if (archiver_redis_run(r) < 0)
-        return -1;
-    *said = archiver_redis_check(r, 0) == 0;
-    return 0;
+    return archiver_redis_run(r) < 0 ? -1 : archiver_redis_check(r, 0);
 }
 
 int feed_trim(struct archiver_redis *r, struct plan_stream *const *group, const int64_t *entries, size_t n,

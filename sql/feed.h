@@ -58,11 +58,11 @@ int feed_newest(struct archiver_redis *r, const struct plan_stream *s, struct st
  * none. */
 int feed_set_aside(struct archiver_redis *r, const struct plan_stream *s, struct streamid again, int64_t now_ms);
 
-/* This Redis' run_id, "" when it is not to be had, and the one that RKEY_ARCHIVE_RUN says. */
+/* This Redis' run_id, and the one that RKEY_ARCHIVE_RUN says, "" for none. */
 int feed_run(struct archiver_redis *r, char run[RKEY_RUN_MAX], char compared[RKEY_RUN_MAX]);
 
-/* Says there that this Redis, as it runs now, has all that the archive has not. *said: it took that. */
-int feed_compared(struct archiver_redis *r, const char *run, bool *said);
+/* Says there that this Redis, as it runs now, has all that the archive has not. */
+int feed_compared(struct archiver_redis *r, const char *run);
 
 /* Trims entries[i] entries of each stream (0: none), all of them before its position. *trimmed: how many it were; what
  * Redis refuses to trim stays, and *refused says so. */

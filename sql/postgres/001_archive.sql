@@ -112,8 +112,8 @@ CREATE TABLE gaps (
     noticed_ms bigint NOT NULL
 );
 
--- The run_id of the Redis that was compared with the archive the last time, which Redis knows, too.
-CREATE TABLE compared (
+-- The run_id of the Redis that is archived.
+CREATE TABLE followed (
     run text NOT NULL
 );
-INSERT INTO compared (run) VALUES ('');
+INSERT INTO followed (run) VALUES ('');

@@ -107,11 +107,11 @@ CREATE TABLE gaps (
     noticed_ms INTEGER NOT NULL
 ) STRICT;
 
--- The run_id of the Redis that was compared with the archive the last time, which Redis knows, too.
-CREATE TABLE compared (
+-- The run_id of the Redis that is archived.
+CREATE TABLE followed (
     run TEXT NOT NULL
 ) STRICT;
-INSERT INTO compared (run) VALUES ('');
+INSERT INTO followed (run) VALUES ('');
 
 -- How many rows the large tables have: counting them would take too long.
 CREATE TABLE totals (

@@ -187,6 +187,44 @@ describe('a Redis that was started again, and that no archiver has compared', ()
     });
 });
 
+describe('a Redis that is started again amid a request', () => {
+    it('is not taken for the one that was compared: 503, and the next answer is whole', async () => {
+        const device = name();
+        for (let i = 0; i < 30; i++) await rig.add(device, `${T + i}-0`);
+        await rig.archive(device, { hot: 10 });
+        await rig.add(device, `${T + 30}-0`);
+        // Between the api and Redis; what it sees of a request may end its connection.
+        let sees = () => false;
+        const middle = net.createServer((client) => {
+            const redis = net.connect(rig.redisPath);
+            client.on('data', async (data) => ((await sees(data.toString())) ? client.destroy() : redis.write(data)));
+            redis.on('data', (data) => client.write(data));
+            for (const [one, other] of [[client, redis], [redis, client]]) one.on('error', () => {}).on('close', () => other.destroy());
+        }).listen(rig.socket('middle'));
+        await new Promise((resolve) => middle.once('listening', resolve));
+        const api = await rig.startApi('amid', { workers: 1, 'redis-address': `unix:${rig.socket('middle')}` });
+        const port = await rig.startNginx(rig.socket('amid'));
+        const target = `/api/telemetry?device_id=${device}&limit=100`;
+        assert.equal((await rig.ok(target, { port })).json.count, 31);
+        let seen = 0;
+        sees = async (text) => {
+            if (!/XREVRANGE/.test(text) || seen++ > 0) return false;
+            await rig.compared('another');
+            await rig.redis.call('XDEL', `tr:tel:${device}`, `${T + 28}-0`, `${T + 29}-0`);
+            return true;
+        };
+        const answer = await rig.ask(target, { port });
+        assertProblem(answer, 503, /./);
+        assert.equal(answer.headers['retry-after'], '1');
+        assert.equal(seen, 1);
+        assert.match(api.log, /event=redis_away .*started again/);
+        assert.equal((await rig.ok(target, { port })).json.count, 31);
+        await rig.compared();
+        assert.equal((await api.stop()).code, 0);
+        middle.close();
+    });
+});
+
 describe('the archive away', () => {
     const file = () => rig.database.slice('sqlite:'.length);
     let old, fresh;

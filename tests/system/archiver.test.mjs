@@ -304,6 +304,75 @@ for (const database of Object.keys(databases)) {
             assert.equal(await count('gaps'), 0);
         });
 
+        it('notices a second loss that undid what was done about the first, and no other key is in its way', async () => {
+            await rig.known('r1', 'r2', 'r3');
+            const archiver = await rig.working({ ...forEver, 'hot-samples': 1000 });
+            for (const id of ['r1', 'r2', 'r3']) await rig.samples(id, 1, 500);
+            for (const id of ['r1', 'r2', 'r3']) await rig.archives(id, 500);
+            const first = await rig.call('GET', 'tr:archive:run');
+            const loses = async (streams, ...more) => {
+                await rig.cluster.killRedis();
+                archiver.signal('SIGSTOP');
+                await rig.cluster.startRedis();
+                await rig.call('DEL', 'tr:tel:r1', 'tr:archiver');
+                for (const [from, to] of streams) await rig.samples('r1', from, to);
+                for (const words of more) await rig.call(...words);
+                archiver.signal('SIGCONT');
+            };
+            await loses([[1, 400], [501, 510]]);
+            await rig.archives('r1', 510);
+            assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 10);
+            assert.notEqual(await rig.call('GET', 'tr:archive:run'), first);
+            // All that came after the first loss is there, but not that its rest was set aside.
+            await loses([[1, 400], [501, 510]], ['SET', 'tr:archive:run', first], ['SET', 'tr:tel:r2', 'no stream']);
+            await until(() => /event=redis_forgot/.test(archiver.log()), 5000, 'it notices');
+            await until(async () => (await rig.call('XLEN', 'tr:tel:r1')) === 0, 5000, 'all that is archived is set aside');
+            await rig.samples('r1', 511, 520);
+            await rig.samples('r3', 501, 501);
+            await rig.archives('r1', 520);
+            await rig.archives('r3', 501);
+            assert.deepEqual(await rig.archived('r1'), ids(1, 520));
+            assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 10);
+            assert.equal(archiver.log().match(/event=redis_forgot/g).length, 1);
+            assert.equal(archiver.log().match(/event=redis_went_back streams=1 /g).length, 1);
+            assert.equal(await count('gaps'), 0);
+        });
+
+        it('archives nothing of a Redis that does not take the note, until it does', async () => {
+            await rig.known('r1');
+            const archiver = await rig.working({ ...forEver, 'hot-samples': 1000 });
+            await rig.samples('r1', 1, 500);
+            await rig.archives('r1', 500);
+            await rig.cluster.killRedis();
+            archiver.signal('SIGSTOP');
+            await rig.cluster.startRedis();
+            await rig.call('DEL', 'tr:tel:r1');
+            await rig.samples('r1', 1, 400);
+            await rig.samples('r1', 501, 510);
+            await rig.call('ACL', 'SETUSER', 'default', 'resetkeys', '~tr:[^a]*', '~tr:archive', '~tr:archiver', '%R~tr:archive:run');
+            archiver.signal('SIGCONT');
+            await until(() => /event=redis_away reason="[^"]*NOPERM/.test(archiver.log()), 5000, 'it says so');
+            await until(async () => (await rig.call('XLEN', 'tr:tel:r1')) === 10, 5000, 'what is archived is set aside');
+            assert.equal(await count('samples'), 500);
+            await rig.call('ACL', 'SETUSER', 'default', 'allkeys');
+            await rig.archives('r1', 510);
+            assert.deepEqual(await rig.archived('r1'), ids(1, 510));
+        });
+
+        it('leaves a Redis that was not started again as it is, whatever the archive has noted', async () => {
+            await rig.known('r1');
+            const archiver = await rig.working({ ...forEver, 'hot-samples': 1000 });
+            await rig.samples('r1', 1, 500);
+            await rig.archives('r1', 500);
+            await rig.end(archiver);
+            await rig.db.query("UPDATE followed SET run = 'another'");
+            const again = await rig.working({ ...forEver, 'hot-samples': 1000 });
+            await rig.samples('r1', 501, 501);
+            await rig.archives('r1', 501);
+            assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 501);
+            assert.doesNotMatch(again.log(), /redis_(forgot|went_back)/);
+        });
+
         it('takes a stream that began anew for what it is', async () => {
             await rig.known('r1');
             const archiver = await rig.working(forEver);
@@ -408,6 +477,32 @@ describe('the archiver and an SQLite file', () => {
         lock.end();
         await rig.archives('r1', 10);
         assert.deepEqual(await rig.archived('r1'), ids(1, 10));
+    });
+
+    it('that was held up in a commit does not archive what Redis has lost since', async () => {
+        await rig.known('r1');
+        const old = await rig.working({ 'keep-samples-d': 0 });
+        await rig.samples('r1', 1, 400);
+        await rig.archives('r1', 400);
+        const lock = await locked(rig.db.file);
+        await rig.samples('r1', 401, 500);
+        // It asks Redis a hundred times a second, but not while it waits for the database.
+        await until(async () => /idle=[1-9].* cmd=xlen/.test(await rig.call('CLIENT', 'LIST')), 5000, 'it has read them and wants to commit');
+        old.signal('SIGSTOP');
+        lock.end();
+        await rig.cluster.killRedis();
+        await rig.cluster.startRedis();
+        await rig.call('DEL', 'tr:tel:r1', 'tr:archiver');
+        await rig.samples('r1', 1, 400);
+        await rig.working({ 'keep-samples-d': 0 });
+        const followed = async () => (await rig.db.query('SELECT run FROM followed'))[0][0] === (await rig.call('GET', 'tr:archive:run'));
+        await until(followed, 5000, 'the other one has compared this Redis');
+        old.signal('SIGCONT');
+        await until(() => /event=raced/.test(old.log()), 5000, 'it is told');
+        assert.deepEqual(await rig.archived('r1'), ids(1, 400));
+        await rig.samples('r1', 501, 501);
+        await rig.archives('r1', 401);
+        assert.deepEqual(await rig.archived('r1'), [...ids(1, 400), 501]);
     });
 
     it('goes on archiving while deleting fails', async () => {

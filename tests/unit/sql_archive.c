@@ -260,21 +260,32 @@ static void positions_are_fenced(void **state)
     archive_destroy(b);
 }
 
-static void note_of_the_compared(void **state)
+/* Of two archivers the one writes what it read of a Redis that the other has seen start again. */
+static void one_redis_is_followed(void **state)
 {
     (void)state;
     char run[ARCHIVE_RUN_MAX];
-    struct archive *a = db_make(), *reader = db_open(ARCHIVE_READ, DB_MS);
-    db_ok(a, archive_compared(a, run));
+    struct archive *a = db_make(), *b = db_open(ARCHIVE_WRITE, DB_MS), *reader = db_open(ARCHIVE_READ, DB_MS);
+    struct archive_row rows[] = {db_row(10, 0, "\"a\":1"), db_row(20, 0, "\"a\":2"), db_row(30, 0, "\"a\":3")};
+    struct streamid none = {0, 0}, at_10 = {10, 0}, at_20 = {20, 0};
+    db_ok(a, archive_followed(a, run));
     assert_string_equal(run, "");
-    db_ok(a, archive_set_compared(a, "5b6d7cc4c0de8dbe7fba11fe5bd1b5b4e1b4f3a1"));
-    db_ok(reader, archive_compared(reader, run));
+    db_ok(a, archive_follow(a, "5b6d7cc4c0de8dbe7fba11fe5bd1b5b4e1b4f3a1"));
+    db_ok(reader, archive_followed(reader, run));
     assert_string_equal(run, "5b6d7cc4c0de8dbe7fba11fe5bd1b5b4e1b4f3a1");
-    db_ok(a, archive_set_compared(a, "another"));
-    db_ok(reader, archive_compared(reader, run));
-    assert_string_equal(run, "another");
-    assert_int_equal(archive_set_compared(reader, "no"), -1);
+    assert_int_equal(db_commit(a, db_part(S, "r1", none, rows, 1)), ARCHIVE_COMMITTED);
+    db_ok(b, archive_follow(b, "5b6d7cc4c0de8dbe7fba11fe5bd1b5b4e1b4f3a1"));
+    assert_int_equal(db_commit(a, db_part(S, "r1", at_10, rows + 1, 1)), ARCHIVE_COMMITTED);
+    db_ok(b, archive_follow(b, "another"));
+    assert_int_equal(db_commit(a, db_part(S, "r1", at_20, rows + 2, 1)), ARCHIVE_RACED);
+    assert_int_equal(db_commit(a, db_part(S, "r2", none, rows, 1)), ARCHIVE_RACED);
+    assert_int_equal(db_commit(b, db_part(S, "r1", at_20, rows + 2, 1)), ARCHIVE_COMMITTED);
+    db_ok(a, archive_follow(a, "another"));
+    assert_int_equal(db_commit(a, db_part(S, "r2", none, rows, 1)), ARCHIVE_COMMITTED);
+    assert_string_equal(db_rows(reader, S, "r1", DB_ALL, 10, false), "10-0 \"a\":1\n20-0 \"a\":2\n30-0 \"a\":3\n");
+    assert_int_equal(archive_follow(reader, "no"), -1);
     archive_destroy(a);
+    archive_destroy(b);
     archive_destroy(reader);
 }
 
@@ -500,7 +511,7 @@ static void a_killed_writer_leaves_whole_commits(void **state)
     cmocka_unit_test(texts_come_back_byte_for_byte), cmocka_unit_test(as_many_metrics_as_there_may_be),                \
         cmocka_unit_test(any_bytes), cmocka_unit_test(bytes_behind_a_nul),                                             \
         cmocka_unit_test(what_is_no_sample_is_left_out), cmocka_unit_test(ranges), cmocka_unit_test(long_ranges),      \
-        cmocka_unit_test(positions_are_fenced), cmocka_unit_test(note_of_the_compared),                                \
+        cmocka_unit_test(positions_are_fenced), cmocka_unit_test(one_redis_is_followed),                               \
         cmocka_unit_test(first_entries_after_a_first_look), cmocka_unit_test(nobody_writes_twice),                     \
         cmocka_unit_test(a_failure_leaves_nothing), cmocka_unit_test(mistakes_of_the_caller),                          \
         cmocka_unit_test(damage_is_named), cmocka_unit_test(versions), cmocka_unit_test(migrations_at_once),           \
