@@ -50,11 +50,8 @@ static bool add_streams(struct context *ctx, const struct history *h, struct eta
 {
     const char *names[HISTORY_DEVICES_MAX];
     struct fetch_bounds bounds[HISTORY_DEVICES_MAX];
-    bool compared = true;
     for (size_t i = 0; i < h->n_devices; i++)
         names[i] = h->devices[i];
-    if (ctx->archive && (store_compared(ctx->store, &compared) < 0 || !compared))
-        return false;
     if (fetch_bounds(ctx, ARCHIVE_SAMPLES, names, h->n_devices, bounds) < 0)
         return false;
     for (size_t i = 0; i < h->n_devices; i++) {
