@@ -170,4 +170,28 @@ describe('stop through outages', () => {
         await late.seen(state('robot_01', false, true), 5000);
         await again.seen('rearm');
     });
+
+    it('a relay that kept a stop for a robot that has gone elsewhere, and was re-armed there, shows it as free', async () => {
+        await cluster.relayReady(1); // or the stop would be latched later, and again
+        obedient(await cluster.robot(1, 'robot_03'));
+        const [website, other] = [await cluster.website(1), await cluster.website(2)];
+        await website.ask({ type: 'stop', device_id: 'robot_03' });
+        await website.seen(state('robot_03', true, true));
+        cluster.relay(1).signal('SIGSTOP');
+        try { // what is published meanwhile never gets to it
+            const redis = await cluster.redis();
+            for (const type of ['pubsub', 'normal']) await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+            await other.seen({ type: 'relay_status', redis: true }, 5000);
+            const robot = obedient(await cluster.robot(2, 'robot_03'));
+            await robot.seen('stop');
+            await other.ask({ type: 'rearm', device_id: 'robot_03' });
+            await other.seen(state('robot_03', false, true));
+        } finally {
+            cluster.relay(1).signal('SIGCONT');
+        }
+        await website.seen({ type: 'relay_status', redis: true }, 5000);
+        await website.seen(state('robot_03', false, false), 5000);
+        const late = await (await cluster.website(1)).settled();
+        assert.equal(late.count(state('robot_03', true)), 0);
+    });
 });
