@@ -43,6 +43,7 @@ describe('stop and re-arm', () => {
             assert.equal(refused.code, 'stopped');
             assert.equal((await other.ask({ type: 'robot_move', x: 0, y: 0 })).code, 'stopped');
             assert.equal((await website.ask({ type: 'set_speed', value: 40 })).robots, 1);
+            await robot.seen('set_speed'); // a re-arm would overtake it
             const { message } = await other.ask({ type: 'rearm', device_id: 'robot_01' });
             assert.equal(message, 'Command received: Re-arm');
             await website.seen(state('robot_01', false, true));
