@@ -33,7 +33,7 @@ struct robot {
     bool heard;                     /* it has said anything */
     bool answers;                   /* it knows receipts and stop: it has sent such a message */
     bool stopped;                   /* it has been told to stop, or says that it is: no motion goes out */
-    bool told_first;                /* it was told before the bus was, whose order is still to come */
+    uint64_t told_first;            /* number of the website whose stop it was told before the bus was; 0: none */
     int64_t stop_seq;               /* of the last stop or re-arm that it was told; 0: none */
     bool said;                      /* the next three hold what it last said about itself */
     bool said_stopped;              /* whether it is stopped */

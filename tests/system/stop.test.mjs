@@ -2,7 +2,7 @@
 // end of everything until somebody re-arms it; and what is shown is what the robot itself has said.
 import { after, afterEach, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { Cluster, assertRecent, obedient, until } from './lib/harness.mjs';
+import { Cluster, Redis, assertRecent, obedient, until } from './lib/harness.mjs';
 
 const state = (device_id, stopped, confirmed) => ({ type: 'stop_state', device_id, stopped, confirmed });
 const isMove = (m) => m.type === 'robot_move' || m.type === 'camera_move';
@@ -194,5 +194,26 @@ describe('stop through outages', () => {
         await website.seen(state('robot_03', false, false), 5000);
         const late = await (await cluster.website(1)).settled();
         assert.equal(late.count(state('robot_03', true)), 0);
+    });
+
+    it('two stops that relays gave the same number are two: each has its receipt', async () => {
+        await cluster.relayReady(1);
+        const website = await cluster.website(1);
+        await cluster.killRedis();
+        await website.seen({ type: 'relay_status', redis: false });
+        const robot = obedient(await cluster.robot(1, 'robot_04')); // not known yet, so what waited is not ordered when Redis is back
+        await website.ask({ type: 'stop', device_id: 'robot_04', id: 's-1' });
+        const { seq } = await robot.seen('stop');
+        await cluster.startRedis();
+        const redis = await cluster.redis();
+        await until(async () => (await redis.call('SMEMBERS', 'tr:latched')).includes('robot_04'), 5000, 'the robot has said so');
+        const far = await Redis.open(cluster.redisPath); // a relay whose website pressed Stop in the same millisecond
+        const heard = [];
+        far.onpush = ([, , text]) => heard.push(String(text));
+        await far.call('SUBSCRIBE', 'tr/relay/wsd-9#0');
+        const order = JSON.stringify({ type: 'stop', id: 's-2', by: 'far', seq });
+        assert.equal(await redis.call('PUBLISH', 'tr/cmd/robot_04', `0 stop ${seq} wsd-9#0/7/1 3 s-2 ${order}`), 1);
+        await until(() => heard.some((text) => text.startsWith('receipt 7 1 ') && text.includes('"applied"')), 3000, 'its receipt');
+        far.close();
     });
 });
