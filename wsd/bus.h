@@ -77,8 +77,8 @@ struct bus_handlers {
     void (*receipt)(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len);
     void (*stop_state)(void *ctx, const struct bus_stop_state *state);
     void (*control_state)(void *ctx, const struct bus_control_state *state);
-    /* Once whenever the bus has come up, in order with the two above: everything that is stopped or held. What is not
-     * among it is neither. */
+    /* Whenever the bus has come up, or when asked for, in order with the two above: everything that is stopped or held.
+     * What is not among it is neither. */
     void (*states)(void *ctx, const struct bus_stop_state *stops, size_t n_stops,
                    const struct bus_control_state *controls, size_t n_controls);
     void (*presence)(void *ctx, const struct presence_event *ev);
@@ -228,6 +228,7 @@ void bus_set_name(struct bus *b, const char *device_id, const char *name);
 void bus_listen_upstream(struct bus *b, bool wanted);
 
 void bus_request_snapshot(struct bus *b);
+void bus_request_states(struct bus *b);
 void bus_tidy(struct bus *b); /* takes out robots that could not be when they left; call once a second */
 void bus_put_metrics(struct bus *b, const char *text, size_t len);
 

@@ -249,6 +249,11 @@ void bus_request_snapshot(struct bus *b)
     bus_link_script(b->link, BUS_SCRIPT_SNAPSHOT, NULL, 0, on_snapshot, BUS_NOBODY);
 }
 
+void bus_request_states(struct bus *b)
+{
+    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, BUS_NOBODY);
+}
+
 /* --- orders -------------------------------------------------------------------------------- */
 
 static void saw(struct bus *b, int64_t seq)
@@ -496,8 +501,7 @@ static void on_up(void *ctx)
     bus_request_snapshot(b);
     bus_link_script(b->link, BUS_SCRIPT_REST, NULL, 0, NULL, BUS_NOBODY);
     b->handlers->state(b->ctx, true);
-    /* Behind the stops that could not be latched before: they are in it. */
-    bus_link_script(b->link, BUS_SCRIPT_STATE, NULL, 0, NULL, BUS_NOBODY);
+    bus_request_states(b); /* behind the stops that could not be latched before: they are in it */
 }
 
 static void on_down(void *ctx)

@@ -278,6 +278,8 @@ void hub_tick(struct hub *h)
     if (!presence_synced(h->presence))
         bus_request_snapshot(h->bus);
     bus_tidy(h->bus);
+    if (hub_doubts_states(h))
+        bus_request_states(h->bus);
     hub_latch_pending(h);
     HASH_ITER (hh, h->robots, r, next) {
         hub_reconcile(h, r);

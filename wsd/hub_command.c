@@ -367,6 +367,15 @@ void hub_latch_later(struct hub *h, const char *device_id, const char *by, int64
         p->seq = seq;
 }
 
+bool hub_latches_later(const struct hub *h, const char *device_id)
+{
+    for (unsigned i = 0; i < h->n_pending; i++) {
+        if (h->pending[i].device_id[0] == '\0' || strcmp(h->pending[i].device_id, device_id) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A robot here may have answered before Redis did; people hear it in order. */
 static void stop_acknowledged(struct hub *h, struct operator* op)
 {

@@ -33,7 +33,7 @@ struct robot {
     bool heard;                     /* it has said anything */
     bool answers;                   /* it knows receipts and stop: it has sent such a message */
     bool stopped;                   /* it has been told to stop, or says that it is: no motion goes out */
-    bool told_first;                /* it was told before the bus was, whose order is still to come */
+    uint64_t told_first;            /* number of the website whose stop it was told before the bus was; 0: none */
     int64_t stop_seq;               /* of the last stop or re-arm that it was told; 0: none */
     bool said;                      /* the next three hold what it last said about itself */
     bool said_stopped;              /* whether it is stopped */
@@ -112,6 +112,7 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m);
  * a second. device_id: "" for all. */
 void hub_latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq);
 void hub_latch_pending(struct hub *h);
+bool hub_latches_later(const struct hub *h, const char *device_id); /* the bus is still to be told of a stop of it */
 void hub_on_receipt(void *ctx, uint64_t number, int64_t t0, const char *json, size_t len);
 
 /* hub_control.c */
@@ -143,6 +144,9 @@ void hub_list_states(struct hub *h, struct session *s); /* some more of who is s
 void hub_send_control_state(struct hub *h, struct session *s, const char *device_id); /* exclusive mode only */
 /* Whether the bus knows this of the robot, and that the robot itself has said so. */
 bool hub_agrees(struct hub *h, const char *device_id, bool stopped);
+/* People here were told of a stop that the bus did not have, and whose robot has gone since, or moves again: what the
+ * bus says of it may have been said already. */
+bool hub_doubts_states(struct hub *h);
 void hub_destroy_states(struct hub *h);
 
 #endif

@@ -17,7 +17,8 @@
 void hub_robot_begin(struct robot *r)
 {
     r->conn = r->taken_over = 0; /* a new connection: the higher number makes it the newest */
-    r->heard = r->answers = r->stopped = r->told_first = r->said = false;
+    r->heard = r->answers = r->stopped = r->said = false;
+    r->told_first = 0;
     r->stop_seq = r->wanted_ms = r->said_ms = 0;
     r->said_seq = -1;
     r->driver[0] = r->driver[1] = 0;
@@ -207,15 +208,23 @@ static void end_motions(struct hub *h, struct robot *r)
     }
 }
 
+/* The bus orders what the robot was told first. By chance another relay may have given a stop of its own the same
+ * number; who asked for that waits for an answer, too. */
+static bool is_told(const struct robot *r, const struct bus_order *o)
+{
+    bool same = o->origin.instance == NULL && o->origin.number == r->told_first;
+    return r->told_first != 0 && r->stop_seq == o->seq && (same || o->origin.number == 0);
+}
+
 void hub_tell_stop(struct hub *h, struct robot *r, const struct bus_order *o, bool first)
 {
     struct outq_item item = {.token = (uint64_t)o->seq, .lane = OUTQ_STOP};
-    bool told = r->told_first && r->stop_seq == o->seq;
+    bool told = is_told(r, o);
     if (o->type == MSG_REARM && (o->seq < r->stop_seq || (o->seq == r->stop_seq && r->stopped))) {
         refuse(h, r, o, MSG_REJECTED, "old"); /* from before a stop that did not wait for the bus */
         return;
     }
-    r->told_first = first;
+    r->told_first = first ? o->origin.number : 0;
     r->stopped = o->type == MSG_STOP;
     r->stop_seq = o->seq;
     item.frame = told ? NULL : frame_create(o->json, o->len);

@@ -187,14 +187,33 @@ void hub_on_control_state(void *ctx, const struct bus_control_state *state)
         tell_control_state(h, d);
 }
 
+/* A robot here is stopped by it. */
+static bool holds_here(struct hub *h, const struct device_state *d)
+{
+    const struct robot *r = hub_find_robot(h, d->id);
+    return d->stopped && r != NULL && r->stopped && d->seq >= r->stop_seq;
+}
+
+bool hub_doubts_states(struct hub *h)
+{
+    for (const struct device_state *d = h->states; d != NULL; d = d->hh.next) {
+        if (d->stopped && !d->kept && !holds_here(h, d) && !hub_latches_later(h, d->id))
+            return true;
+    }
+    return false;
+}
+
 /* What is in the mirror, but not in Redis: it changed while Redis was out of sight. */
 static void clear_unlisted(struct hub *h, struct device_state *d)
 {
-    const struct robot *r = hub_find_robot(h, d->id);
     /* The store does not take it yet, or has lost it. A robot that says so itself is reported anyway. */
-    bool only_here = d->stopped && r != NULL && r->stopped && d->seq >= r->stop_seq;
-    if (!d->stop_listed && only_here && !r->said)
-        hub_latch_later(h, d->id, d->by, r->stop_seq);
+    bool only_here = !d->stop_listed && holds_here(h, d);
+    if (only_here) {
+        const struct robot *r = hub_find_robot(h, d->id);
+        d->kept = false;
+        if (!r->said)
+            hub_latch_later(h, d->id, d->by, r->stop_seq);
+    }
     if (!d->stop_listed && !only_here) {
         bool was = d->stopped;
         d->stopped = d->confirmed = false;

@@ -2,7 +2,7 @@
 // end of everything until somebody re-arms it; and what is shown is what the robot itself has said.
 import { after, afterEach, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { Cluster, assertRecent, obedient, until } from './lib/harness.mjs';
+import { Cluster, Redis, assertRecent, obedient, until } from './lib/harness.mjs';
 
 const state = (device_id, stopped, confirmed) => ({ type: 'stop_state', device_id, stopped, confirmed });
 const isMove = (m) => m.type === 'robot_move' || m.type === 'camera_move';
@@ -43,6 +43,7 @@ describe('stop and re-arm', () => {
             assert.equal(refused.code, 'stopped');
             assert.equal((await other.ask({ type: 'robot_move', x: 0, y: 0 })).code, 'stopped');
             assert.equal((await website.ask({ type: 'set_speed', value: 40 })).robots, 1);
+            await robot.seen('set_speed'); // a re-arm would overtake it
             const { message } = await other.ask({ type: 'rearm', device_id: 'robot_01' });
             assert.equal(message, 'Command received: Re-arm');
             await website.seen(state('robot_01', false, true));
@@ -169,5 +170,50 @@ describe('stop through outages', () => {
         await late.ask({ type: 'rearm' });
         await late.seen(state('robot_01', false, true), 5000);
         await again.seen('rearm');
+    });
+
+    it('a relay that kept a stop for a robot that has gone elsewhere, and was re-armed there, shows it as free', async () => {
+        await cluster.relayReady(1); // or the stop would be latched later, and again
+        obedient(await cluster.robot(1, 'robot_03'));
+        const [website, other] = [await cluster.website(1), await cluster.website(2)];
+        await website.ask({ type: 'stop', device_id: 'robot_03' });
+        await website.seen(state('robot_03', true, true));
+        cluster.relay(1).signal('SIGSTOP');
+        try { // what is published meanwhile never gets to it
+            const redis = await cluster.redis();
+            for (const type of ['pubsub', 'normal']) await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+            await other.seen({ type: 'relay_status', redis: true }, 5000);
+            const robot = obedient(await cluster.robot(2, 'robot_03'));
+            await robot.seen('stop');
+            await other.ask({ type: 'rearm', device_id: 'robot_03' });
+            await other.seen(state('robot_03', false, true));
+        } finally {
+            cluster.relay(1).signal('SIGCONT');
+        }
+        await website.seen({ type: 'relay_status', redis: true }, 5000);
+        await website.seen(state('robot_03', false, false), 5000);
+        const late = await (await cluster.website(1)).settled();
+        assert.equal(late.count(state('robot_03', true)), 0);
+    });
+
+    it('two stops that relays gave the same number are two: each has its receipt', async () => {
+        await cluster.relayReady(1);
+        const website = await cluster.website(1);
+        await cluster.killRedis();
+        await website.seen({ type: 'relay_status', redis: false });
+        const robot = obedient(await cluster.robot(1, 'robot_04')); // not known yet, so what waited is not ordered when Redis is back
+        await website.ask({ type: 'stop', device_id: 'robot_04', id: 's-1' });
+        const { seq } = await robot.seen('stop');
+        await cluster.startRedis();
+        const redis = await cluster.redis();
+        await until(async () => (await redis.call('SMEMBERS', 'tr:latched')).includes('robot_04'), 5000, 'the robot has said so');
+        const far = await Redis.open(cluster.redisPath); // a relay whose website pressed Stop in the same millisecond
+        const heard = [];
+        far.onpush = ([, , text]) => heard.push(String(text));
+        await far.call('SUBSCRIBE', 'tr/relay/wsd-9#0');
+        const order = JSON.stringify({ type: 'stop', id: 's-2', by: 'far', seq });
+        assert.equal(await redis.call('PUBLISH', 'tr/cmd/robot_04', `0 stop ${seq} wsd-9#0/7/1 3 s-2 ${order}`), 1);
+        await until(() => heard.some((text) => text.startsWith('receipt 7 1 ') && text.includes('"applied"')), 3000, 'its receipt');
+        far.close();
     });
 });

@@ -156,8 +156,9 @@ describe('with Redis full', () => {
 
     it('what was stopped without Redis is not shown as free when that comes back full', async () => {
         const [mine, old] = [obedient(await cluster.robot(1, 'robot_01')), await cluster.robot(1, 'robot_02')];
+        const leaver = obedient(await cluster.robot(1, 'robot_03'));
         const website = await cluster.website(1);
-        await website.sees(['robot_01', 'robot_02']);
+        await website.sees(['robot_01', 'robot_02', 'robot_03']);
         const redis = await cluster.redis();
         await redis.call('CONFIG', 'SET', 'maxmemory', '1');
         cluster.redisProc.signal('SIGSTOP');
@@ -165,8 +166,10 @@ describe('with Redis full', () => {
         await website.ask({ type: 'stop' });
         await website.seen(state('robot_01', true, true));
         await website.seen(state('robot_02', true, false));
+        await website.seen(state('robot_03', true, true));
         cluster.redisProc.signal('SIGCONT');
         await website.seen({ type: 'relay_status', redis: true }, 5000);
+        await leaver.leave(); // the stop is still to be latched, and it is told when it comes back
         await pause(2500); // it is tried again each second
         await website.settled();
         assert.equal(website.count({ type: 'stop_state', stopped: false }), 0);
