@@ -33,9 +33,10 @@
  *   tr:outs:ID       stream   what became of them; "d" = "seq", "outcome" (applied, rejected, expired), "reason"
  *   tr:archiver      string   the archiver that works; expires with its lease
  *   tr:archive       hash     how archiving goes, for people and /readyz (sql/report.h); expires
- *   tr:archive:run   string   the run_id of the Redis that the archiver has compared with the archive: one that runs
- * anew may have lost its end, so that it is to be compared again before it is believed tr:events        stream   "d" =
- * "kind" (connected, disconnected, status, stop, rearm, confirmed, control), "device_id" and what belongs to the kind
+ *   tr:archive:run   string   the run_id of the Redis that the archiver has compared with the archive: one that was
+ *                             started again may have lost its end, so it is not believed before that is done again
+ *   tr:events        stream   "d" = "kind" (connected, disconnected, status, stop, rearm, confirmed, control),
+ *                             "device_id" and what belongs to the kind
  *
  * INSTANCE is NAME#NONCE (the relay's configured name, a random number per start), RELAY the name.
  * SENDER is INSTANCE/NUMBER, a website and the relay that it is connected to.

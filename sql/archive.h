@@ -133,8 +133,8 @@ struct archive_part {
 
 enum archive_commit {
     ARCHIVE_COMMITTED,
-    ARCHIVE_RACED, /* nothing was written: another archiver has been at work (a position is not `from`, archive_follow)
-                    */
+    ARCHIVE_RACED, /* nothing was written: another archiver has been at work; a position is not `from`, or
+                      archive_follow */
     ARCHIVE_FAILED /* nothing was written, or (a connection lost during COMMIT) all of it: see the positions */
 };
 
