@@ -55,8 +55,8 @@ int store_ranges(struct store *s, const struct store_range *ranges, size_t n, bo
 
 /*
  * Whether the archiver has compared this Redis with the archive since it was started: before that it may lack the end
- * of what is archived (RKEY_ARCHIVE_RUN). Up to store_release() the answer stays what it was, and once it was yes, other
- * calls fail when it is not so any more.
+ * of what is archived (RKEY_ARCHIVE_RUN). Up to store_release() the answer stays what it was, and once it was yes,
+ * other calls fail when it is not so any more.
  */
 int store_compared(struct store *s, bool *compared);
 
