@@ -255,15 +255,11 @@ for (const database of Object.keys(databases)) {
             for (const id of ['r1', 'r2']) await rig.samples(id, 1, 500);
             await rig.archives('r1', 500);
             await rig.archives('r2', 500);
-            await rig.cluster.killRedis();
-            await until(() => /event=redis_away/.test(archiver.log()), 5000, 'it notices');
-            archiver.signal('SIGSTOP');
-            await rig.cluster.startRedis();
-            // What Redis would have forgotten in a loss of power; r2 has got new ones before anybody looked.
-            await rig.call('DEL', 'tr:tel:r1', 'tr:tel:r2');
-            for (const id of ['r1', 'r2']) await rig.samples(id, 1, 400);
-            await rig.samples('r2', 501, 520);
-            archiver.signal('SIGCONT');
+            await rig.restarted(archiver, async () => { // r2 has got new ones before anybody looked
+                await rig.call('DEL', 'tr:tel:r1', 'tr:tel:r2');
+                for (const id of ['r1', 'r2']) await rig.samples(id, 1, 400);
+                await rig.samples('r2', 501, 520);
+            });
             await until(() => /event=redis_went_back streams=2/.test(archiver.log()), 5000, 'it notices');
             await rig.archives('r2', 520);
             assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 0);
@@ -284,17 +280,14 @@ for (const database of Object.keys(databases)) {
             for (const id of ['r1', 'r2']) await rig.samples(id, 1, 500, { ms });
             await rig.archives('r1', 500);
             await rig.archives('r2', 500);
-            await rig.cluster.killRedis();
-            await until(() => /event=redis_away/.test(archiver.log()), 5000, 'it notices');
-            archiver.signal('SIGSTOP');
-            await rig.cluster.startRedis();
-            await rig.call('DEL', 'tr:tel:r1', 'tr:tel:r2');
-            for (const id of ['r1', 'r2']) await rig.samples(id, 1, 400, { ms });
-            // With a clock that is behind as well.
-            for (let n = 501; n <= 510; n++) await rig.call('XADD', 'tr:tel:r1', `${ms + 400}-${n}`, 'd', `"battery":1,"n":${n}`);
-            await rig.call('XADD', 'tr:tel:r2', `${ms + 450}-1`, 'd', '"battery":1,"n":501');
-            await rig.samples('r2', 502, 503, { ms });
-            archiver.signal('SIGCONT');
+            await rig.restarted(archiver, async () => {
+                await rig.call('DEL', 'tr:tel:r1', 'tr:tel:r2');
+                for (const id of ['r1', 'r2']) await rig.samples(id, 1, 400, { ms });
+                // With a clock that is behind as well.
+                for (let n = 501; n <= 510; n++) await rig.call('XADD', 'tr:tel:r1', `${ms + 400}-${n}`, 'd', `"battery":1,"n":${n}`);
+                await rig.call('XADD', 'tr:tel:r2', `${ms + 450}-1`, 'd', '"battery":1,"n":501');
+                await rig.samples('r2', 502, 503, { ms });
+            });
             await until(() => /event=redis_went_back streams=2 entries=11/.test(archiver.log()), 5000, 'it notices');
             await rig.archives('r1', 510);
             await rig.archives('r2', 503);
@@ -310,21 +303,18 @@ for (const database of Object.keys(databases)) {
             for (const id of ['r1', 'r2', 'r3']) await rig.samples(id, 1, 500);
             for (const id of ['r1', 'r2', 'r3']) await rig.archives(id, 500);
             const first = await rig.call('GET', 'tr:archive:run');
-            const loses = async (streams, ...more) => {
-                await rig.cluster.killRedis();
-                archiver.signal('SIGSTOP');
-                await rig.cluster.startRedis();
-                await rig.call('DEL', 'tr:tel:r1', 'tr:archiver');
-                for (const [from, to] of streams) await rig.samples('r1', from, to);
+            const loses = (...more) => rig.restarted(archiver, async () => {
+                await rig.call('DEL', 'tr:tel:r1');
+                await rig.samples('r1', 1, 400);
+                await rig.samples('r1', 501, 510);
                 for (const words of more) await rig.call(...words);
-                archiver.signal('SIGCONT');
-            };
-            await loses([[1, 400], [501, 510]]);
+            });
+            await loses();
             await rig.archives('r1', 510);
             assert.equal(await rig.call('XLEN', 'tr:tel:r1'), 10);
             assert.notEqual(await rig.call('GET', 'tr:archive:run'), first);
             // All that came after the first loss is there, but not that its rest was set aside.
-            await loses([[1, 400], [501, 510]], ['SET', 'tr:archive:run', first], ['SET', 'tr:tel:r2', 'no stream']);
+            await loses(['SET', 'tr:archive:run', first], ['SET', 'tr:tel:r2', 'no stream']);
             await until(() => /event=redis_forgot/.test(archiver.log()), 5000, 'it notices');
             await until(async () => (await rig.call('XLEN', 'tr:tel:r1')) === 0, 5000, 'all that is archived is set aside');
             await rig.samples('r1', 511, 520);
@@ -343,14 +333,12 @@ for (const database of Object.keys(databases)) {
             const archiver = await rig.working({ ...forEver, 'hot-samples': 1000 });
             await rig.samples('r1', 1, 500);
             await rig.archives('r1', 500);
-            await rig.cluster.killRedis();
-            archiver.signal('SIGSTOP');
-            await rig.cluster.startRedis();
-            await rig.call('DEL', 'tr:tel:r1');
-            await rig.samples('r1', 1, 400);
-            await rig.samples('r1', 501, 510);
-            await rig.call('ACL', 'SETUSER', 'default', 'resetkeys', '~tr:[^a]*', '~tr:archive', '~tr:archiver', '%R~tr:archive:run');
-            archiver.signal('SIGCONT');
+            await rig.restarted(archiver, async () => {
+                await rig.call('DEL', 'tr:tel:r1');
+                await rig.samples('r1', 1, 400);
+                await rig.samples('r1', 501, 510);
+                await rig.call('ACL', 'SETUSER', 'default', 'resetkeys', '~tr:[^a]*', '~tr:archive', '~tr:archiver', '%R~tr:archive:run');
+            });
             await until(() => /event=redis_away reason="[^"]*NOPERM/.test(archiver.log()), 5000, 'it says so');
             await until(async () => (await rig.call('XLEN', 'tr:tel:r1')) === 10, 5000, 'what is archived is set aside');
             assert.equal(await count('samples'), 500);

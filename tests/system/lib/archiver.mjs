@@ -117,6 +117,15 @@ export class Archiving {
         this.archivers.delete(proc);
     }
 
+    // Redis is started again, and `left` makes of it what a loss of power leaves, before the archiver can look.
+    async restarted(archiver, left) {
+        await this.cluster.killRedis();
+        archiver.signal('SIGSTOP');
+        await this.cluster.startRedis();
+        await left();
+        archiver.signal('SIGCONT');
+    }
+
     async call(...words) {
         return (await this.cluster.redis()).call(...words);
     }
