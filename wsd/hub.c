@@ -278,9 +278,9 @@ void hub_tick(struct hub *h)
     if (!presence_synced(h->presence))
         bus_request_snapshot(h->bus);
     bus_tidy(h->bus);
-    if (hub_doubts_states(h))
-        bus_request_states(h->bus);
     hub_latch_pending(h);
+    if (hub_doubts_states(h)) /* what is being latched will be in it */
+        bus_request_states(h->bus);
     HASH_ITER (hh, h->robots, r, next) {
         hub_reconcile(h, r);
         if (!r->entered && !r->attaching)

@@ -343,13 +343,18 @@ static int tell_robots_here(struct hub *h, const struct operator* op, const stru
     return told;
 }
 
-void hub_latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq)
+static struct pending_stop *find_pending(struct hub *h, const char *device_id)
 {
-    struct pending_stop *p = NULL;
     for (unsigned i = 0; i < h->n_pending; i++) {
         if (strcmp(h->pending[i].device_id, device_id) == 0)
-            p = &h->pending[i];
+            return &h->pending[i];
     }
+    return NULL;
+}
+
+void hub_latch_later(struct hub *h, const char *device_id, const char *by, int64_t seq)
+{
+    struct pending_stop *p = find_pending(h, device_id);
     if (p == NULL) {
         /* More than fit: then all of them. A stop too many harms nobody. */
         if (h->n_pending == PENDING_STOPS) {
@@ -464,29 +469,34 @@ void hub_stop(struct hub *h, struct session *s, const struct msg *m)
 static void on_pending_latched(void *ctx, void *owner, void *token, enum bus_sent result, int robots)
 {
     struct hub *h = ctx;
-    struct pending_stop *p = token;
+    struct pending_stop *told = token, *p = find_pending(h, told->device_id);
+    bool failed = result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED;
     (void)owner;
     (void)robots;
-    if (result == BUS_SENT_UNKNOWN || result == BUS_SENT_UNLATCHED) {
-        hub_latch_later(h, p->device_id, p->by, p->seq);
-        show_stops(h, p->device_id, p->by);
-    }
-    free(p);
+    if (failed)
+        show_stops(h, told->device_id, told->by);
+    if (p != NULL && !failed && p->seq <= told->seq)
+        *p = h->pending[--h->n_pending];
+    else if (p != NULL)
+        p->sent = false;
+    free(told);
 }
 
 void hub_latch_pending(struct hub *h)
 {
-    while (h->n_pending > 0) {
-        struct pending_stop *p = malloc(sizeof(*p));
-        if (p == NULL)
-            return;
-        *p = h->pending[h->n_pending - 1];
-        struct bus_stop stop = {
-            .device_id = p->device_id[0] ? p->device_id : NULL, .stopped = true, .seq = p->seq, .by = p->by};
-        if (bus_stop(h->bus, &stop, NULL, p, on_pending_latched) != 0) {
-            free(p);
+    for (unsigned i = 0; i < h->n_pending; i++) {
+        struct pending_stop *p = &h->pending[i], *told = p->sent ? NULL : malloc(sizeof(*told));
+        if (told == NULL)
+            continue;
+        *told = *p;
+        struct bus_stop stop = {.device_id = told->device_id[0] ? told->device_id : NULL,
+                                .stopped = true,
+                                .seq = told->seq,
+                                .by = told->by};
+        p->sent = bus_stop(h->bus, &stop, NULL, told, on_pending_latched) == 0;
+        if (!p->sent) {
+            free(told);
             return;
         }
-        h->n_pending--;
     }
 }

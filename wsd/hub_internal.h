@@ -77,6 +77,7 @@ struct hub {
         char device_id[MSG_DEVICE_ID_MAX + 1]; /* "": all */
         char by[MSG_NAME_MAX + 1];
         int64_t seq;          /* that robots here were told */
+        bool sent;            /* to the bus, whose answer is still to come */
     } pending[PENDING_STOPS]; /* stops that could not be latched since the bus was down */
     unsigned n_pending;
 };

@@ -207,11 +207,11 @@ bool hub_doubts_states(struct hub *h)
 static void clear_unlisted(struct hub *h, struct device_state *d)
 {
     /* The store does not take it yet, or has lost it. A robot that says so itself is reported anyway. */
-    bool only_here = !d->stop_listed && holds_here(h, d);
-    if (only_here) {
+    bool held = holds_here(h, d), only_here = held || (d->stopped && hub_latches_later(h, d->id));
+    if (!d->stop_listed && only_here) {
         const struct robot *r = hub_find_robot(h, d->id);
         d->kept = false;
-        if (!r->said)
+        if (held && !r->said)
             hub_latch_later(h, d->id, d->by, r->stop_seq);
     }
     if (!d->stop_listed && !only_here) {
