@@ -190,7 +190,7 @@ static enum archiver_step verify_group(struct archiver *a, struct plan_stream *c
     return step == ARCHIVER_OK ? archiver_tend(a) : step;
 }
 
-/* All streams of which something is archived; see compare(). */
+/* All streams of which something is archived; `all`: see archiver_work_begin(). */
 static enum archiver_step verify(struct archiver *a, bool all)
 {
     struct plan_stream *group[PLAN_GROUP];
